@@ -1,0 +1,1 @@
+//! A private PostgreSQL server that lives beside the process which uses it

@@ -1,0 +1,1 @@
+//! Guichê's stores on PostgreSQL, with row-level security

@@ -1,0 +1,1 @@
+//! Lightning invoices through WDK Spark: the development stub
