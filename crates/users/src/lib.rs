@@ -1,1 +1,20 @@
 //! Accounts and sessions of Guichê, without I/O
+
+mod account;
+mod email;
+mod error;
+mod password;
+mod ports;
+mod session;
+
+pub use account::{Account, Credentials, NewAccount};
+pub use email::{Email, InvalidEmail};
+pub use error::{FieldError, HashingError, RefreshRefusal, SigningError, TokenRefusal, UserError};
+pub use password::{Password, PasswordFlaw, PasswordHash, PresentedPassword};
+#[cfg(feature = "testing")]
+pub use ports::{MockPasswordHasher, MockTokenSigner};
+pub use ports::{PasswordHasher, TokenSigner, UserStore};
+pub use session::{
+    AccessClaims, FamilyId, MalformedRefreshToken, NewRefreshToken, NewSession, RefreshToken, Rotation,
+    TokenHash, TokenId,
+};
