@@ -1,1 +1,32 @@
-//! Operations, tickets, invoices and their settlement: the money path of Guichê, without I/O
+#![doc = include_str!("../README.md")]
+
+pub mod bolt11;
+mod claim;
+mod error;
+mod event;
+mod form;
+pub mod formats;
+mod invoice;
+mod operation;
+mod payment;
+mod ports;
+pub mod settlement;
+mod status;
+mod ticket;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use bolt11::Network;
+pub use claim::{
+    Claim, ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, IdempotencyKeyError, Release, Route,
+};
+pub use error::TicketError;
+pub use event::{TicketEvent, TicketEventKind};
+pub use form::{FieldFault, Form, FormData, FormRefusal, FormSchemaError};
+pub use invoice::{Invoice, InvoiceId, InvoiceIdError, Payment};
+pub use operation::{Operation, OperationId};
+pub use payment::{HexError, PaymentFact, PaymentHash, Preimage};
+pub use ports::*;
+pub use status::{InvoiceStatus, TicketStatus, UnknownStatus};
+pub use ticket::{Applied, InvalidState, Ticket, TicketChanges, TicketId, TicketRecord};
