@@ -1,0 +1,98 @@
+//! The three lock files, all `flock`: the kernel gives a lock back however its holder ends.
+//!
+//! - `share`: shared by everybody who uses the server; exclusive for the watcher, which then stops the server.
+//! - `start`: exclusive for whoever starts, adopts or prepares the server.
+//! - `watch`: exclusive for as long as a watcher lives.
+//!
+//! A process takes `share` before `start`, and a watcher takes neither `start` nor anything after `share`: no cycle.
+
+use std::{
+    fs::{File, TryLockError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    error::{EmbeddedError, io_error},
+    place::Place,
+};
+
+const PAUSE: Duration = Duration::from_millis(5);
+
+pub(crate) fn open(place: &Place, name: &str) -> Result<File, EmbeddedError> {
+    let path = place.lock_file(name);
+    File::open(&path).map_err(io_error("open", path))
+}
+
+/// Takes a share, and waits for a watcher that is just stopping the server.
+pub(crate) async fn share(place: &Place, limit: Duration) -> Result<File, EmbeddedError> {
+    wait(place, "share", File::try_lock_shared, "the server to finish stopping", limit).await
+}
+
+/// Takes the right to start the server.
+pub(crate) async fn start(place: &Place, limit: Duration) -> Result<File, EmbeddedError> {
+    wait(place, "start", File::try_lock, "another process that is starting the server", limit).await
+}
+
+async fn wait(
+    place: &Place,
+    name: &'static str,
+    attempt: fn(&File) -> Result<(), TryLockError>,
+    awaited: &'static str,
+    limit: Duration,
+) -> Result<File, EmbeddedError> {
+    let file = open(place, name)?;
+    let deadline = Instant::now() + limit;
+    loop {
+        if taken(place, name, attempt(&file))? {
+            return Ok(file);
+        }
+        if Instant::now() >= deadline {
+            return Err(EmbeddedError::TimedOut { awaited, waited: limit, log: place.log() });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Whether an attempt succeeded; an error when the file system knows no locks.
+pub(crate) fn taken(
+    place: &Place,
+    name: &'static str,
+    attempt: Result<(), TryLockError>,
+) -> Result<bool, EmbeddedError> {
+    match attempt {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(source)) => Err(io_error("lock", place.lock_file(name))(source)),
+    }
+}
+
+/// Whether a watcher lives.
+pub(crate) fn watched(place: &Place) -> Result<bool, EmbeddedError> {
+    let file = open(place, "watch")?;
+    Ok(!taken(place, "watch", file.try_lock_shared())?)
+}
+
+/// Who holds shares, in the eyes of one who has just given back its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharers {
+    Others,
+    None,
+    /// The watcher has them all and is stopping the server, or somebody is asking this very question.
+    Unclear,
+}
+
+pub(crate) fn sharers(place: &Place) -> Result<Sharers, EmbeddedError> {
+    // Two who ask at once would take each other for a sharer; whoever starts the server shares it.
+    let start = open(place, "start")?;
+    if !taken(place, "start", start.try_lock())? {
+        return Ok(Sharers::Unclear);
+    }
+    let file = open(place, "share")?;
+    if taken(place, "share", file.try_lock())? {
+        return Ok(Sharers::None);
+    }
+    let shared = taken(place, "share", file.try_lock_shared())?;
+    Ok(if shared { Sharers::Others } else { Sharers::Unclear })
+}

@@ -1,0 +1,176 @@
+//! A share in the running server.
+
+use std::{
+    fs::File,
+    future::Future,
+    path::Path,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    bootstrap::SUPERUSER,
+    error::EmbeddedError,
+    locks::{self, Sharers},
+    options::Options,
+    place::Place,
+    postmaster::{self, State},
+    server::Server,
+};
+
+/// How often [`EmbeddedPostgres::supervise`] looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The longest pause between two attempts to bring the server back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A share in the running server. Dropping it gives the share back, and so does the end of the process, however it ends.
+#[derive(Debug)]
+pub struct EmbeddedPostgres {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    server: Server,
+    /// Holds the shared lock; it is never read.
+    _share: File,
+}
+
+impl EmbeddedPostgres {
+    /// Takes a share in the cluster's server, and makes and starts both when needed.
+    ///
+    /// Safe to call from any number of processes and tasks at once: one of them starts, the others wait.
+    ///
+    /// # Errors
+    ///
+    /// See [`EmbeddedError`].
+    pub async fn start(options: Options) -> Result<Self, EmbeddedError> {
+        let place = Place::settle(&options).await?;
+        if let Some(notice) = &place.notice {
+            tracing::warn!("{notice}");
+        }
+        let share = locks::share(&place, options.start_timeout).await?;
+        let inner = Inner { server: Server { place, options }, _share: share };
+        inner.server.bring_up().await?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The URL of `database` for `role`, in the form that `tokio-postgres` and libpq understand.
+    #[must_use]
+    pub fn url(&self, role: &str, database: &str) -> String {
+        let socket = self.socket_directory().to_string_lossy();
+        format!("postgres://{}@{}/{}", encoded(role), encoded(&socket), encoded(database))
+    }
+
+    /// The URL of `database` for the cluster's superuser.
+    #[must_use]
+    pub fn superuser_url(&self, database: &str) -> String {
+        self.url(SUPERUSER, database)
+    }
+
+    /// The directory of the server's socket. Whoever can enter it can be any role.
+    #[must_use]
+    pub fn socket_directory(&self) -> &Path {
+        &self.inner.server.place.socket
+    }
+
+    /// The cluster's home, which is [`Options::directory`] or a place below [`Options::fallback_base`].
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.inner.server.place.home
+    }
+
+    /// One line to show when the cluster lies below [`Options::fallback_base`].
+    #[must_use]
+    pub fn notice(&self) -> Option<&str> {
+        self.inner.server.place.notice.as_deref()
+    }
+
+    /// Brings the server back when it has crashed or lost its watcher; costs a few file reads when all is well.
+    ///
+    /// # Errors
+    ///
+    /// See [`EmbeddedError`].
+    pub async fn ensure_running(&self) -> Result<(), EmbeddedError> {
+        self.inner.server.bring_up().await
+    }
+
+    /// A loop for the application to spawn: looks twice a second and brings a crashed server back, with growing pauses
+    /// while that fails. It holds no share and ends after this one is given back.
+    pub fn supervise(&self) -> impl Future<Output = ()> + Send + use<> {
+        supervise(Arc::downgrade(&self.inner))
+    }
+
+    /// Gives back the share; when it was the last, waits until the server has stopped.
+    ///
+    /// With [`Options::linger`] the server outlives this call, which then does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbeddedError::TimedOut`] when the server takes longer than [`Options::start_timeout`] to stop.
+    pub async fn shutdown(self) -> Result<(), EmbeddedError> {
+        let Server { place, options } = &self.inner.server;
+        let (place, options) = (place.clone(), options.clone());
+        drop(self);
+        if options.linger >= Duration::from_secs(1) {
+            return Ok(());
+        }
+        let deadline = Instant::now() + options.start_timeout;
+        loop {
+            let sharers = locks::sharers(&place)?;
+            let stopped = postmaster::look(&place).0 == State::Dead && !locks::watched(&place)?;
+            if sharers == Sharers::Others || (stopped && sharers == Sharers::None) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let waited = options.start_timeout;
+                return Err(EmbeddedError::TimedOut {
+                    awaited: "the server to stop",
+                    waited,
+                    log: place.log(),
+                });
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+async fn supervise(inner: Weak<Inner>) {
+    let mut pause = LOOK_EVERY;
+    loop {
+        sleep(pause).await;
+        let Some(inner) = inner.upgrade() else { return };
+        pause = match inner.server.bring_up().await {
+            Ok(()) => LOOK_EVERY,
+            Err(error) => {
+                tracing::error!(%error, "the private database is down");
+                (pause * 2).min(LONGEST_PAUSE)
+            }
+        };
+    }
+}
+
+/// Percent-encodes all that has a meaning in a URL.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_survives_odd_directories() {
+        assert_eq!(encoded("/srv/a b,c%"), "%2Fsrv%2Fa%20b%2Cc%25");
+    }
+}

@@ -1,0 +1,86 @@
+# Runs one PostgreSQL server and stops it when nobody shares it any more.
+#
+#   sh -c <this> <name> HOME LINGER PID [SERVER ARGUMENT...]
+#
+# PID 0 starts the server from the remaining arguments; any other PID is a running server that lost its watcher.
+# Standard input is HOME/lock/watch, locked by our starter: whoever keeps that file open keeps the lock, so the lock
+# tells everybody whether somebody still watches. Sharers hold HOME/lock/share with a shared lock, and the kernel gives
+# that lock back however they end. We wait for the exclusive one and keep it until the server has stopped, so a
+# newcomer cannot slip in while it stops.
+
+home=$1 linger=$2 server=$3
+shift 3
+umask 077
+exec 9<&0 8<"$home/lock/share" </dev/null || exit 1
+echo "$$" >"$home/lock/watch.pid"
+# A signal to the whole process group (a service manager's stop) must not leave the server alone.
+trap ':' HUP INT TERM
+
+if command -v flock >/dev/null 2>&1; then
+  lock() { flock "$1" 8 9<&-; }
+elif command -v perl >/dev/null 2>&1; then
+  lock() {
+    perl -e 'open(my $f, "<&=", 8) or exit 1; flock($f, {-x => 2, -xn => 6, -u => 8}->{$ARGV[0]}) or exit 1' -- "$1" 9<&-
+  }
+else
+  echo "guiche: neither flock nor perl is installed, and one of them is needed to know when to stop the server"
+  exit 1
+fi
+
+wait_for_the_last_sharer() {
+  while :; do
+    lock -x || { sleep 1 9<&-; continue; }
+    [ "$linger" = 0 ] && return
+    lock -u
+    sleep "$linger" 8<&- 9<&-
+    lock -xn && return
+  done
+}
+
+# An adopted server is not our child: its number may have passed to another process, so its pid file must agree.
+lives() {
+  kill -0 "$server" 2>/dev/null || return 1
+  [ "$adopted" = no ] && return 0
+  first=
+  { read -r first <"$home/data/postmaster.pid"; } 2>/dev/null
+  [ "$first" = "$server" ]
+}
+
+# Fast first, then immediate, then by force. Said again every second: a server that has only just begun is deaf.
+stop() {
+  tick=0
+  while lives; do
+    case $tick in
+      600) kill -QUIT "$server" ;;
+      800) kill -KILL "$server" ;;
+      900) return ;;
+      *) [ $((tick % 20)) = 0 ] && [ $tick -lt 600 ] && kill -INT "$server" ;;
+    esac
+    [ $tick -lt 20 ] && sleep 0.01 8<&- 9<&- || sleep 0.05 8<&- 9<&-
+    tick=$((tick + 1))
+  done
+}
+
+if [ "$server" != 0 ]; then
+  adopted=yes
+  wait_for_the_last_sharer
+  stop
+  exit 0
+fi
+
+adopted=no
+"$@" 8<&- 9<&- &
+server=$!
+(
+  trap ':' HUP INT TERM
+  wait_for_the_last_sharer
+  stop
+) &
+# From here the lock on HOME/lock/watch lives and dies with the part that does the watching.
+exec 9<&-
+while kill -0 "$server" 2>/dev/null; do
+  wait "$server"
+  [ $? = 127 ] && break
+done
+# The server has ended. So must all of this group: the watching part, and the flock that it may be waiting for.
+kill -KILL 0
