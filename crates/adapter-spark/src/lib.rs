@@ -1,1 +1,7 @@
-//! Lightning invoices through WDK Spark: the development stub
+#![doc = include_str!("../README.md")]
+
+mod stub;
+
+pub use stub::{
+    InvalidRequest, LedgerError, OpenError, PayError, PayMoment, SparkStub, StubSettings, WalletPayment,
+};
