@@ -1,0 +1,149 @@
+//! Which database, and as whom. The text of a connection is passed on as it is (`sslmode`, `sslrootcert` included);
+//! here it is only looked at.
+
+use std::fmt::Write as _;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::problems::Problems;
+use super::sources::Settings;
+
+/// Where the rows live, as the serving process sees it.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A private server in the data directory.
+    Embedded,
+    /// A server of the operator's.
+    Server {
+        /// Logs in as the role that serves requests.
+        app: SecretString,
+        /// Logs in as the role of the background workers.
+        worker: Option<SecretString>,
+    },
+}
+
+/// Where the migrations go.
+#[derive(Debug, Clone)]
+pub enum MigrationTarget {
+    /// The private server in the data directory.
+    Embedded,
+    /// A server of the operator's, as the owner of the tables.
+    Server(SecretString),
+}
+
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+const PARTS: [&str; 5] =
+    ["POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"];
+
+pub(super) fn database(settings: &Settings, production: bool, problems: &mut Problems) -> Database {
+    let app = app_url(settings, problems);
+    let worker = checked(settings, "DATABASE_WORKER_URL", problems);
+    if production && worker.is_none() {
+        problems.refuse("DATABASE_WORKER_URL is required in production");
+    }
+    match app {
+        Some(app) => Database::Server { app, worker },
+        None => {
+            if production {
+                problems
+                    .refuse("DATABASE_URL (or POSTGRES_HOST and its companions) is required in production");
+            } else if worker.is_some() {
+                problems.refuse("DATABASE_WORKER_URL is set, but neither DATABASE_URL nor POSTGRES_HOST is");
+            }
+            Database::Embedded
+        }
+    }
+}
+
+pub(super) fn migration_target(
+    settings: &Settings,
+    production: bool,
+    problems: &mut Problems,
+) -> MigrationTarget {
+    if let Some(owner) = checked(settings, "DATABASE_OWNER_URL", problems) {
+        return MigrationTarget::Server(owner);
+    }
+    if production || settings.is_set("DATABASE_URL") || settings.is_set("POSTGRES_HOST") {
+        problems.refuse("DATABASE_OWNER_URL is required: only the owner of the tables migrates them");
+    }
+    MigrationTarget::Embedded
+}
+
+fn app_url(settings: &Settings, problems: &mut Problems) -> Option<SecretString> {
+    let part = PARTS.into_iter().find(|part| settings.is_set(part));
+    match (settings.is_set("DATABASE_URL"), part) {
+        (true, Some(part)) => {
+            problems.refuse(format!("DATABASE_URL and {part} are both set; give the database once"));
+            None
+        }
+        (true, None) => checked(settings, "DATABASE_URL", problems),
+        (false, Some(_)) => from_parts(settings, problems),
+        (false, None) => None,
+    }
+}
+
+fn from_parts(settings: &Settings, problems: &mut Problems) -> Option<SecretString> {
+    let Some(host) = settings.text("POSTGRES_HOST") else {
+        problems.refuse("POSTGRES_HOST is missing, though its companions are set");
+        return None;
+    };
+    let port = settings.text("POSTGRES_PORT").unwrap_or("5432");
+    if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+        problems.refuse("POSTGRES_PORT must be a port");
+        return None;
+    }
+    let user = encoded(settings.text("POSTGRES_USER").unwrap_or("guiche_app"));
+    let database = encoded(settings.text("POSTGRES_DB").unwrap_or("guiche"));
+    let password =
+        settings.text("POSTGRES_PASSWORD").map(|text| format!(":{}", encoded(text))).unwrap_or_default();
+    let url = if host.starts_with('/') {
+        format!("postgresql://{user}{password}@/{database}?host={}&port={port}", encoded(host))
+    } else if host.contains(':') && !host.starts_with('[') {
+        format!("postgresql://{user}{password}@[{host}]:{port}/{database}")
+    } else {
+        format!("postgresql://{user}{password}@{host}:{port}/{database}")
+    };
+    Some(url.into())
+}
+
+/// Percent-encodes everything but letters and digits, so that no password can end its own field.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+fn checked(settings: &Settings, name: &str, problems: &mut Problems) -> Option<SecretString> {
+    let text = settings.text(name)?;
+    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+        problems.refuse(format!("{name} must start with postgresql://"));
+        return None;
+    }
+    let query = text.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        // A misspelt mode must not quietly mean an unprotected connection.
+        if key == "sslmode" && !SSL_MODES.contains(&value.as_ref()) {
+            problems.refuse(format!("{name} has an unknown sslmode; known are: {}", SSL_MODES.join(", ")));
+            return None;
+        }
+    }
+    Some(text.into())
+}
+
+/// A connection as it may be printed: without its password, or not at all.
+pub(super) fn redacted(url: &SecretString) -> String {
+    let Ok(mut url) = Url::parse(url.expose_secret()) else { return super::render::REDACTED.to_owned() };
+    if url.query_pairs().any(|(key, _)| key == "password" || key == "sslpassword") {
+        return super::render::REDACTED.to_owned();
+    }
+    if url.password().is_some() && url.set_password(Some("redacted")).is_err() {
+        return super::render::REDACTED.to_owned();
+    }
+    url.into()
+}

@@ -1,0 +1,347 @@
+//! The configuration: typed, complete and safe for its environment, or refused with every reason at once.
+//!
+//! It comes from the environment and from a TOML file; a key of the file is the variable's name in lower case. Parsing
+//! reads nothing but what it is handed (and the files that `*_FILE` settings name), so it can be tested without a
+//! process of its own. What this build cannot do yet is refused in `wiring`, not here.
+
+mod database;
+mod generated;
+mod keys;
+mod names;
+mod problems;
+mod render;
+mod sources;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use url::Url;
+
+pub use database::{Database, MigrationTarget};
+pub use generated::{GeneratedSecrets, Secret32};
+pub use keys::{JwtKey, JwtKeys, SINGLE_KEY_ID};
+pub use problems::ConfigError;
+pub use sources::Sources;
+pub use values::{Environment, JwtAlgorithm, LogFormat, Network, Rate};
+
+use problems::Problems;
+use sources::Settings;
+use values::{SparkMode, Words};
+
+/// Everything the serving process is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The kind of deployment.
+    pub environment: Environment,
+    /// Where generated secrets, the embedded cluster and the stub's ledger live.
+    pub data_dir: PathBuf,
+    /// The listeners and who may speak for others.
+    pub http: Http,
+    /// The database.
+    pub database: Database,
+    /// How access and refresh tokens are made.
+    pub tokens: Tokens,
+    /// The work factor of password hashes.
+    pub bcrypt_cost: u32,
+    /// The payment provider.
+    pub spark: Spark,
+    /// The network whose invoices are accepted.
+    pub network: Network,
+    /// What is logged, and how.
+    pub log: Log,
+    /// What the operator should know, though it stops nothing; to be logged once at start.
+    pub warnings: Vec<String>,
+}
+
+/// The listeners.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Where the API listens.
+    pub listen_addr: SocketAddr,
+    /// Where `/metrics` listens.
+    pub metrics_addr: SocketAddr,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How often one may ask.
+    pub limits: RateLimits,
+}
+
+/// The rate limits; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests of one address.
+    pub address: Option<Rate>,
+    /// Requests of one account.
+    pub account: Option<Rate>,
+    /// Failed logins, of one address and on one account.
+    pub login: Option<Rate>,
+}
+
+/// How sessions work.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The keys of access tokens.
+    pub keys: JwtKeys,
+    /// Their algorithm; tokens of any other are refused.
+    pub algorithm: JwtAlgorithm,
+    /// How long an access token lives.
+    pub access_lifetime: Duration,
+    /// How long a refresh token lives.
+    pub refresh_lifetime: Duration,
+}
+
+/// Where invoices come from.
+#[derive(Debug, Clone)]
+pub enum Spark {
+    /// Made here, paid by playing the wallet; never in production.
+    Stub,
+    /// Made by our Spark gateway.
+    Live {
+        /// The gateway.
+        url: Url,
+        /// The key for it.
+        api_key: SecretString,
+    },
+}
+
+/// What is logged.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Directives as in `RUST_LOG`.
+    pub filter: String,
+    /// The form of a line; `None` leaves it to whether somebody watches.
+    pub format: Option<LogFormat>,
+}
+
+/// What `guiche migrate` is told: it needs neither keys nor providers, so a migration job is given none.
+#[derive(Debug, Clone)]
+pub struct MigrateConfig {
+    /// The kind of deployment.
+    pub environment: Environment,
+    /// Where the embedded cluster lives.
+    pub data_dir: PathBuf,
+    /// The database, as the owner of its tables.
+    pub target: MigrationTarget,
+    /// What is logged, and how.
+    pub log: Log,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Understands the sources.
+    ///
+    /// # Errors
+    /// Every reason why this configuration must not run.
+    pub fn parse(sources: &Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let config = reader.config();
+        let (mut config, warnings) = reader.problems.finish(config)?;
+        config.warnings = warnings;
+        Ok(config)
+    }
+
+    /// The configuration as a TOML file that would say the same, without its secrets.
+    #[must_use]
+    pub fn to_redacted_toml(&self) -> String {
+        render::to_toml(self)
+    }
+
+    /// Whether unsafe settings are refused.
+    #[must_use]
+    pub fn is_production(&self) -> bool {
+        self.environment == Environment::Production
+    }
+}
+
+impl MigrateConfig {
+    /// Understands the sources, as far as migrations need them.
+    ///
+    /// # Errors
+    /// Every reason why no migration may be tried.
+    pub fn parse(sources: &Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let environment = reader.word("GUICHE_ENV", Environment::Development);
+        let production = environment == Environment::Production;
+        let config = Self {
+            environment,
+            data_dir: reader.data_dir(),
+            target: database::migration_target(&reader.settings, production, &mut reader.problems),
+            log: reader.log(),
+            warnings: Vec::new(),
+        };
+        let (mut config, warnings) = reader.problems.finish(Some(config))?;
+        config.warnings = warnings;
+        Ok(config)
+    }
+}
+
+struct Reader {
+    settings: Settings,
+    problems: Problems,
+}
+
+impl Reader {
+    fn new(sources: &Sources) -> Self {
+        let mut problems = Problems::default();
+        let settings = Settings::merge(sources, &mut problems);
+        Self { settings, problems }
+    }
+
+    fn config(&mut self) -> Option<Config> {
+        let environment = self.word("GUICHE_ENV", Environment::Development);
+        let production = environment == Environment::Production;
+        let spark = self.spark(production);
+        let network = match spark {
+            Some(Spark::Live { .. }) => Network::Mainnet,
+            Some(Spark::Stub) | None => Network::Regtest,
+        };
+        let config = Config {
+            environment,
+            data_dir: self.data_dir(),
+            http: self.http(),
+            database: database::database(&self.settings, production, &mut self.problems),
+            tokens: self.tokens(production),
+            bcrypt_cost: self.bcrypt_cost(production),
+            network: self.word("LIGHTNING_NETWORK", network),
+            log: self.log(),
+            warnings: Vec::new(),
+            spark: spark?,
+        };
+        Some(config)
+    }
+
+    fn http(&mut self) -> Http {
+        Http {
+            listen_addr: self.address("LISTEN_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            metrics_addr: self.address("METRICS_ADDR", SocketAddr::from(([127, 0, 0, 1], 9090))),
+            trusted_proxies: self.value("TRUSTED_PROXIES", "", values::networks).unwrap_or_default(),
+            limits: RateLimits {
+                address: self.value("RATE_LIMIT_ADDRESS", "1200/60", values::rate).flatten(),
+                account: self.value("RATE_LIMIT_ACCOUNT", "600/60", values::rate).flatten(),
+                login: self.value("RATE_LIMIT_LOGIN", "10/60", values::rate).flatten(),
+            },
+        }
+    }
+
+    fn tokens(&mut self, production: bool) -> Tokens {
+        let minutes = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=1440);
+        let days = self.number("REFRESH_TOKEN_EXPIRE_DAYS", 7, 1..=365);
+        Tokens {
+            keys: keys::jwt_keys(&self.settings, production, &mut self.problems),
+            algorithm: self.word("JWT_ALGORITHM", JwtAlgorithm::Hs256),
+            access_lifetime: Duration::from_secs(u64::from(minutes) * 60),
+            refresh_lifetime: Duration::from_secs(u64::from(days) * 86_400),
+        }
+    }
+
+    fn bcrypt_cost(&mut self, production: bool) -> u32 {
+        let cost = self.number("BCRYPT_COST", 12, 4..=20);
+        if production && cost < 12 {
+            self.problems.refuse("BCRYPT_COST must be at least 12 in production");
+        }
+        cost
+    }
+
+    fn spark(&mut self, production: bool) -> Option<Spark> {
+        match self.word("SPARK_MODE", SparkMode::Stub) {
+            SparkMode::Stub => {
+                for name in ["SPARK_API_URL", "SPARK_API_KEY"] {
+                    if self.settings.is_set(name) {
+                        self.problems.warn(format!("{name} has no effect: SPARK_MODE is stub"));
+                    }
+                }
+                if production {
+                    self.problems
+                        .refuse("SPARK_MODE=stub is refused in production: nobody would ever be paid");
+                }
+                Some(Spark::Stub)
+            }
+            SparkMode::Live => {
+                let url = self.provider_url("SPARK_API_URL", production);
+                let api_key = self.settings.secret("SPARK_API_KEY");
+                for name in ["SPARK_API_URL", "SPARK_API_KEY"] {
+                    if !self.settings.is_set(name) {
+                        self.problems.refuse(format!("{name} is required with SPARK_MODE=live"));
+                    }
+                }
+                Some(Spark::Live { url: url?, api_key: api_key? })
+            }
+        }
+    }
+
+    /// A provider's address: its key travels there, so it is `https`, except to this very machine in development.
+    fn provider_url(&mut self, name: &str, production: bool) -> Option<Url> {
+        let expected = "must be an https:// address without a user name or password";
+        let url: Url = values::parsed(self.settings.text(name)?, "").ok().or_else(|| {
+            self.problems.refuse(format!("{name} {expected}"));
+            None
+        })?;
+        let loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let protected = url.scheme() == "https" || (url.scheme() == "http" && loopback && !production);
+        if !protected || !url.username().is_empty() || url.password().is_some() {
+            self.problems.refuse(format!("{name} {expected}"));
+            return None;
+        }
+        Some(url)
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.settings.text("GUICHE_DATA_DIR").unwrap_or(".guiche").into()
+    }
+
+    fn log(&mut self) -> Log {
+        let filter = self
+            .value("RUST_LOG", "info", |text| crate::logging::check_filter(text).map(|()| text.to_owned()));
+        let format = self.settings.is_set("LOG_FORMAT").then(|| self.word("LOG_FORMAT", LogFormat::Text));
+        Log { filter: filter.unwrap_or_default(), format }
+    }
+
+    fn address(&mut self, name: &str, default: SocketAddr) -> SocketAddr {
+        let expected = "an address and a port, like 127.0.0.1:8080";
+        let default_text = default.to_string();
+        self.value(name, &default_text, |text| values::parsed(text, expected)).unwrap_or(default)
+    }
+
+    fn number(&mut self, name: &str, default: u32, range: std::ops::RangeInclusive<u32>) -> u32 {
+        self.value(name, &default.to_string(), |text| values::number(text, range)).unwrap_or(default)
+    }
+
+    fn word<T: Words + Copy>(&mut self, name: &str, default: T) -> T {
+        match self.settings.text(name).map(T::parse_word) {
+            Some(Ok(value)) => *value,
+            Some(Err(reason)) => {
+                self.problems.refuse(format!("{name} {reason}"));
+                default
+            }
+            None => default,
+        }
+    }
+
+    fn value<T>(
+        &mut self,
+        name: &str,
+        default: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match parse(self.settings.text(name).unwrap_or(default)) {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.problems.refuse(format!("{name} {reason}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The configuration on paper, for `guiche check-config`: every setting in effect, none of the secrets.
+
+use std::fmt::Display;
+
+use super::{Config, Database, JwtKeys, Rate, Spark, database};
+
+pub(super) const REDACTED: &str = "[redacted]";
+
+pub(super) fn to_toml(config: &Config) -> String {
+    let mut table = toml::Table::new();
+    let mut put = |key: &str, value: toml::Value| drop(table.insert(key.to_owned(), value));
+    put("guiche_env", text(&config.environment));
+    put("guiche_data_dir", text(&config.data_dir.display()));
+    put("listen_addr", text(&config.http.listen_addr));
+    put("metrics_addr", text(&config.http.metrics_addr));
+    let proxies = config.http.trusted_proxies.iter().map(|network| text(network)).collect();
+    put("trusted_proxies", toml::Value::Array(proxies));
+    put("rate_limit_address", rate(config.http.limits.address));
+    put("rate_limit_account", rate(config.http.limits.account));
+    put("rate_limit_login", rate(config.http.limits.login));
+    if let Database::Server { app, worker } = &config.database {
+        put("database_url", database::redacted(app).into());
+        if let Some(worker) = worker {
+            put("database_worker_url", database::redacted(worker).into());
+        }
+    }
+    if let JwtKeys::Given(keys) = &config.tokens.keys {
+        let list: Vec<_> = keys.iter().map(|key| format!("{}:{REDACTED}", key.id)).collect();
+        put("jwt_secret_keys", list.join(",").into());
+    }
+    put("jwt_algorithm", text(&config.tokens.algorithm));
+    put("access_token_expire_minutes", whole(config.tokens.access_lifetime.as_secs() / 60));
+    put("refresh_token_expire_days", whole(config.tokens.refresh_lifetime.as_secs() / 86_400));
+    put("bcrypt_cost", whole(config.bcrypt_cost.into()));
+    match &config.spark {
+        Spark::Stub => put("spark_mode", "stub".into()),
+        Spark::Live { url, api_key: _ } => {
+            put("spark_mode", "live".into());
+            put("spark_api_url", text(url));
+            put("spark_api_key", REDACTED.into());
+        }
+    }
+    put("lightning_network", text(&config.network));
+    put("rust_log", config.log.filter.clone().into());
+    if let Some(format) = config.log.format {
+        put("log_format", text(&format));
+    }
+    table.to_string()
+}
+
+fn text(value: &dyn Display) -> toml::Value {
+    value.to_string().into()
+}
+
+fn whole(value: u64) -> toml::Value {
+    i64::try_from(value).unwrap_or(i64::MAX).into()
+}
+
+fn rate(rate: Option<Rate>) -> toml::Value {
+    rate.map_or_else(|| "0".to_owned(), |rate| rate.to_string()).into()
+}

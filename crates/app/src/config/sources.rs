@@ -1,0 +1,166 @@
+//! Where settings come from: the environment over a TOML file, secrets also from files of their own. All of it is
+//! handed in, so that a test needs no process environment.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::names::{self, Kind};
+use super::problems::Problems;
+
+/// What the process was given, before any of it is understood.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The environment's variables.
+    pub environment: BTreeMap<String, String>,
+    /// The path and the text of the configuration file, if one was named.
+    pub file: Option<(PathBuf, String)>,
+}
+
+/// The settings by name, merged. What is taken from it by `text` and friends has been trimmed, and is not empty.
+pub(super) struct Settings(BTreeMap<String, String>);
+
+impl Settings {
+    /// Merges the sources: per setting the environment wins over the file, and `NAME` and `NAME_FILE` are one setting.
+    pub(super) fn merge(sources: &Sources, problems: &mut Problems) -> Self {
+        let from_file = file_settings(sources.file.as_ref(), problems);
+        let from_environment = environment_settings(&sources.environment, problems);
+        let mut merged = resolve_secret_files(from_file, problems);
+        merged.extend(resolve_secret_files(from_environment, problems));
+        merged.retain(|name, value| {
+            *value = value.trim().to_owned();
+            let empty = value.is_empty();
+            if empty && names::kind(name) == Some(Kind::Word) {
+                problems.refuse(format!("{name} is set but empty"));
+            }
+            !empty
+        });
+        Self(merged)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        debug_assert!(names::kind(name).is_some(), "{name} is missing from the table of names");
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub(super) fn secret(&self, name: &str) -> Option<SecretString> {
+        self.text(name).map(SecretString::from)
+    }
+
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.text(name).is_some()
+    }
+}
+
+fn environment_settings(
+    environment: &BTreeMap<String, String>,
+    problems: &mut Problems,
+) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    for (name, value) in environment {
+        if names::kind(name).is_some() || names::secret_of_file(name).is_some() {
+            // An emptied variable must not hide what the file says; a word is kept, to be refused.
+            if !value.trim().is_empty() || names::kind(name) == Some(Kind::Word) {
+                settings.insert(name.clone(), value.clone());
+            }
+        } else if names::is_not_yet(name) {
+            if !value.is_empty() {
+                problems
+                    .warn(format!("{name} has no effect: this build does not have the part it belongs to"));
+            }
+        } else if name.starts_with("GUICHE_") && !names::OF_THE_COMMAND_LINE.contains(&name.as_str()) {
+            problems.refuse(unknown(name, name));
+        }
+    }
+    settings
+}
+
+fn file_settings(file: Option<&(PathBuf, String)>, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    let Some((path, text)) = file else { return settings };
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => {
+            // The parser's own message quotes the line, which may hold a secret.
+            let line =
+                error.span().map_or(0, |span| text.get(..span.start).unwrap_or("").lines().count().max(1));
+            problems.refuse(format!("{} is not TOML (around line {line})", path.display()));
+            return settings;
+        }
+    };
+    for (key, value) in table {
+        let name = key.to_ascii_uppercase();
+        if names::is_not_yet(&name) && is_lower(&key) {
+            problems.refuse(format!("{key} in the configuration file is not supported yet"));
+        } else if is_lower(&key) && (names::kind(&name).is_some() || names::secret_of_file(&name).is_some()) {
+            match as_text(&value) {
+                Some(value) => drop(settings.insert(name, value)),
+                None => problems
+                    .refuse(format!("{key} in the configuration file must be text, a number or a list")),
+            }
+        } else {
+            problems.refuse(unknown(&format!("{key} in the configuration file"), &name));
+        }
+    }
+    settings
+}
+
+fn is_lower(key: &str) -> bool {
+    !key.contains(|c: char| c.is_ascii_uppercase())
+}
+
+fn as_text(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Array(items) => {
+            items.iter().map(as_text).collect::<Option<Vec<_>>>().map(|items| items.join(","))
+        }
+        toml::Value::Float(_)
+        | toml::Value::Boolean(_)
+        | toml::Value::Datetime(_)
+        | toml::Value::Table(_) => None,
+    }
+}
+
+fn unknown(shown: &str, name: &str) -> String {
+    match names::closest(name) {
+        Some(close) => format!("{shown} is not a setting (did you mean {close}?)"),
+        None => format!("{shown} is not a setting"),
+    }
+}
+
+/// Replaces `NAME_FILE` by `NAME` with what the file holds.
+fn resolve_secret_files(
+    settings: BTreeMap<String, String>,
+    problems: &mut Problems,
+) -> BTreeMap<String, String> {
+    let mut resolved = BTreeMap::new();
+    for (name, value) in &settings {
+        let Some(secret) = names::secret_of_file(name) else {
+            resolved.insert(name.clone(), value.clone());
+            continue;
+        };
+        if value.is_empty() {
+            continue;
+        }
+        if settings.get(secret).is_some_and(|direct| !direct.is_empty()) {
+            problems.refuse(format!("{secret} and {name} are both set; set one"));
+            continue;
+        }
+        match read_secret(Path::new(value)) {
+            Ok(text) if text.is_empty() => problems.refuse(format!("the file of {name} is empty")),
+            Ok(text) => drop(resolved.insert(secret.to_owned(), text)),
+            Err(error) => problems.refuse(format!("the file of {name} cannot be read: {}", error.kind())),
+        }
+    }
+    resolved
+}
+
+fn read_secret(path: &Path) -> io::Result<String> {
+    let mut text = std::fs::read_to_string(path)?;
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    Ok(text)
+}

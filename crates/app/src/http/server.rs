@@ -1,0 +1,127 @@
+//! The HTTP servers: bounded in every direction, and stopped without cutting anybody off.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{App, HttpResponse, HttpServer, middleware};
+use tokio::task::JoinHandle;
+
+use super::boundary::{Surface, boundary};
+use super::routes::RouteTable;
+use crate::telemetry::Metrics;
+
+/// The bounds of a server.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerSettings {
+    /// Threads that handle requests.
+    pub workers: usize,
+    /// Connections per thread, beyond which newcomers wait to be accepted.
+    pub connections_per_worker: usize,
+    /// How long a connection may be idle.
+    pub keep_alive: Duration,
+    /// How long a client may take to send the head of a request.
+    pub head_timeout: Duration,
+    /// How long requests may go on after the server was told to stop.
+    pub drain: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(2, usize::from),
+            connections_per_worker: 10_000,
+            keep_alive: Duration::from_secs(75),
+            head_timeout: Duration::from_secs(5),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A server that runs by itself.
+#[derive(Debug)]
+pub struct RunningServer {
+    address: SocketAddr,
+    handle: ServerHandle,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl RunningServer {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, lets requests finish within the drain time, and returns when the last thread is gone.
+    ///
+    /// # Errors
+    /// When the server had failed.
+    pub async fn stop(self) -> io::Result<()> {
+        self.handle.stop(true).await;
+        self.task.await.map_err(io::Error::other)?
+    }
+}
+
+/// Serves the table on the listener. Must be called within a tokio runtime; the requests run on threads of their own.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn start(
+    listener: TcpListener,
+    table: &RouteTable,
+    surface: Arc<Surface>,
+    settings: ServerSettings,
+) -> io::Result<RunningServer> {
+    let table = table.clone();
+    let address = listener.local_addr()?;
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(Data::from(Arc::clone(&surface)))
+            .configure(|config| table.configure(config))
+            .wrap(middleware::from_fn(boundary))
+    })
+    .workers(settings.workers)
+    .max_connections(settings.connections_per_worker)
+    .keep_alive(settings.keep_alive)
+    .client_request_timeout(settings.head_timeout)
+    .shutdown_timeout(settings.drain.as_secs())
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    Ok(RunningServer { address, handle, task: tokio::spawn(server) })
+}
+
+/// Serves `/metrics` and nothing else, on a listener of its own that need not be public.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn start_metrics(listener: TcpListener, metrics: &Metrics) -> io::Result<RunningServer> {
+    let metrics = metrics.clone();
+    let address = listener.local_addr()?;
+    let server = HttpServer::new(move || {
+        let metrics = metrics.clone();
+        let render = move || {
+            let text = metrics.render();
+            async move {
+                HttpResponse::Ok()
+                    .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+                    .body(text)
+            }
+        };
+        App::new().route("/metrics", actix_web::web::get().to(render))
+    })
+    .workers(1)
+    .max_connections(100)
+    .shutdown_timeout(1)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    Ok(RunningServer { address, handle, task: tokio::spawn(server) })
+}

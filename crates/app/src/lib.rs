@@ -1,0 +1,11 @@
+//! The Guichê service: it reads the configuration, wires domains to adapters, and speaks HTTP.
+//!
+//! A library besides the program, so that tests can start the real server in their own process.
+
+pub mod config;
+pub mod health;
+pub mod http;
+pub mod logging;
+pub mod shutdown;
+pub mod system;
+pub mod telemetry;

@@ -1,0 +1,72 @@
+//! Log lines: what is let through, and how it looks.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Libraries whose finer levels print statements with their parameters, headers and bodies, and so people's data and
+/// credentials. They stay at `warn` whatever the operator asks for.
+const CAPPED: [&str; 6] = ["tokio_postgres", "hyper", "h2", "rustls", "actix_http", "hyper_util"];
+
+/// Whether the directives make sense; the answer never quotes them.
+///
+/// # Errors
+/// What was expected.
+pub fn check_filter(directives: &str) -> Result<(), String> {
+    EnvFilter::builder()
+        .parse(directives)
+        .map(drop)
+        .map_err(|_| "must be log directives like info,guiche_app=debug".to_owned())
+}
+
+/// Starts writing log lines to standard error. Later calls change nothing.
+///
+/// # Errors
+/// When the directives make no sense.
+pub fn start(log: &Log) -> Result<(), String> {
+    let filter = filter(&log.filter)?;
+    let terminal = std::io::stderr().is_terminal();
+    let format = log.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Only the first subscriber of a process counts; tests start many servers.
+    let _ = match format {
+        LogFormat::Text => builder.with_ansi(terminal).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).try_init(),
+    };
+    Ok(())
+}
+
+fn filter(directives: &str) -> Result<EnvFilter, String> {
+    check_filter(directives)?;
+    let kept = directives.split(',').filter(|directive| !is_capped(directive));
+    let capped = CAPPED.iter().map(|target| format!("{target}=warn"));
+    let all: Vec<String> = kept.map(str::to_owned).chain(capped).collect();
+    EnvFilter::builder().parse(all.join(",")).map_err(|error| error.to_string())
+}
+
+/// A directive that names a capped library in any way gives way to the cap; a more specific one would win otherwise.
+fn is_capped(directive: &str) -> bool {
+    let target = directive.trim().split(['=', '[']).next().unwrap_or_default();
+    CAPPED.iter().any(|capped| target == *capped || target.starts_with(&format!("{capped}::")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caps_hold_whatever_is_asked_for() {
+        for directives in
+            ["trace", "tokio_postgres=trace", "tokio_postgres::connection=trace,info", "hyper[span]=debug"]
+        {
+            let text = filter(directives).unwrap().to_string();
+            for capped in CAPPED {
+                assert!(text.contains(&format!("{capped}=warn")), "{directives}: {text}");
+                assert!(!text.contains(&format!("{capped}=trace")), "{directives}: {text}");
+                assert!(!text.contains(&format!("{capped}::")), "{directives}: {text}");
+            }
+        }
+    }
+}

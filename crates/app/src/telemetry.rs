@@ -1,0 +1,81 @@
+//! Metrics: counters and histograms for Prometheus, with labels that cannot grow without bound.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+const DURATION: &str = "http_request_duration_seconds";
+const REQUESTS: &str = "http_requests_total";
+
+/// Upper bounds in seconds: from a read to the limit of a request.
+const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// The metrics of this process.
+#[derive(Debug, Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// Starts counting. There is one recorder in a process: later calls return the first one's metrics.
+    ///
+    /// # Errors
+    /// When the recorder cannot be built.
+    pub fn install() -> Result<Self, BuildError> {
+        static INSTALLED: OnceLock<Metrics> = OnceLock::new();
+        if let Some(installed) = INSTALLED.get() {
+            return Ok(installed.clone());
+        }
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &BUCKETS)?
+            .build_recorder();
+        let metrics = INSTALLED.get_or_init(|| Self(recorder.handle()));
+        // Whoever lost the race keeps the winner's handle, and its own recorder goes unused.
+        let _ = metrics::set_global_recorder(recorder);
+        describe();
+        Ok(metrics.clone())
+    }
+
+    /// The metrics as text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.run_upkeep();
+        self.0.render()
+    }
+}
+
+fn describe() {
+    metrics::describe_counter!(REQUESTS, "Requests answered, by method, route and status.");
+    metrics::describe_histogram!(
+        DURATION,
+        metrics::Unit::Seconds,
+        "Time from a request's head to its answer's."
+    );
+    metrics::describe_gauge!("guiche_build_info", "Always 1; the labels say what runs.");
+    metrics::gauge!("guiche_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+/// Counts an answered request. `route` is a pattern of ours, never a path of the client's.
+pub(crate) fn count_request(method: &Method, route: &str, status: StatusCode, elapsed: Duration) {
+    let labels = [
+        ("method", known(method).to_owned()),
+        ("route", route.to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
+    metrics::counter!(REQUESTS, &labels).increment(1);
+    metrics::histogram!(DURATION, &labels).record(elapsed.as_secs_f64());
+}
+
+/// A client may send any word as a method.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
