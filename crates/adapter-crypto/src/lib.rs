@@ -1,1 +1,8 @@
-//! Password hashing and token signing for Guichê
+#![doc = include_str!("../README.md")]
+
+mod hmac;
+mod password;
+mod token;
+
+pub use password::{BcryptCost, BcryptHasher, BcryptSettings, InvalidCost};
+pub use token::{InvalidKeys, JwtKey, JwtSettings, JwtSigner, TokenAlgorithm, UnknownAlgorithm};
