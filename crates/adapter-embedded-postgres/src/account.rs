@@ -77,7 +77,7 @@ impl Account {
     }
 
     /// Runs a shell script as this account; `Ok(false)` when the script says no.
-    pub(crate) async fn shell<S: AsRef<OsStr>>(
+    pub(crate) async fn shell<S: AsRef<OsStr> + Sync>(
         &self,
         script: &str,
         arguments: &[S],

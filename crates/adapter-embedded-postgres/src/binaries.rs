@@ -26,12 +26,16 @@ pub(crate) struct Binaries {
 /// The binaries for this cluster: of the major version that made its data, else the newest supported.
 pub(crate) fn find(explicit: Option<&Path>, place: &Place) -> Result<Binaries, EmbeddedError> {
     let made_by = data_major(&place.data())?;
-    let candidates = explicit.map_or_else(usual_places, |directory| vec![directory.to_path_buf()]);
+    // Absolute, because the server works in another directory.
+    let explicit =
+        explicit.map(|directory| std::path::absolute(directory).unwrap_or_else(|_| directory.into()));
+    let candidates = explicit.clone().map_or_else(usual_places, |directory| vec![directory]);
     let searched = explicit.map_or_else(
         || "/usr/lib/postgresql/*/bin, pg_config --bindir, PATH".to_owned(),
         |directory| directory.display().to_string(),
     );
-    let installed: Vec<Binaries> = candidates.iter().filter_map(|directory| inspect(directory)).collect();
+    let installed: Vec<Binaries> =
+        candidates.iter().filter_map(|directory| inspect(directory, &place.account)).collect();
     choose(installed, made_by, &place.data(), searched)
 }
 
@@ -123,22 +127,17 @@ fn usual_places() -> Vec<PathBuf> {
     places.retain(|place| {
         let fresh = !seen.contains(place);
         seen.push(place.clone());
-        fresh
+        fresh && place.is_absolute()
     });
     places
 }
 
 /// The server in `directory`, when all that we need of it is there.
-fn inspect(directory: &Path) -> Option<Binaries> {
+fn inspect(directory: &Path, account: &Account) -> Option<Binaries> {
     if !directory.join("initdb").is_file() || !directory.join("postgres").is_file() {
         return None;
     }
-    let output = Command::new(directory.join("postgres"))
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output = account.command(directory.join("postgres")).arg("--version").output().ok()?;
     let major = parse_version(&String::from_utf8_lossy(&output.stdout))?;
     Some(Binaries { directory: directory.to_path_buf(), major })
 }

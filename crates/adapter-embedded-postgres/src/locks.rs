@@ -18,20 +18,33 @@ use crate::{
     place::Place,
 };
 
+/// A lock that is held. Unlocked explicitly: a process that another thread is just forking has our files open for a
+/// moment, and merely closing ours would leave the lock with it.
+#[derive(Debug)]
+pub(crate) struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing it does the same, a moment later.
+        let _ = self.0.unlock();
+    }
+}
+
 const PAUSE: Duration = Duration::from_millis(5);
 
 pub(crate) fn open(place: &Place, name: &str) -> Result<File, EmbeddedError> {
     let path = place.lock_file(name);
-    File::open(&path).map_err(io_error("open", path))
+    // Some network file systems lock only what is open for writing.
+    File::options().read(true).write(true).open(&path).map_err(io_error("open", path))
 }
 
 /// Takes a share, and waits for a watcher that is just stopping the server.
-pub(crate) async fn share(place: &Place, limit: Duration) -> Result<File, EmbeddedError> {
+pub(crate) async fn share(place: &Place, limit: Duration) -> Result<Held, EmbeddedError> {
     wait(place, "share", File::try_lock_shared, "the server to finish stopping", limit).await
 }
 
 /// Takes the right to start the server.
-pub(crate) async fn start(place: &Place, limit: Duration) -> Result<File, EmbeddedError> {
+pub(crate) async fn start(place: &Place, limit: Duration) -> Result<Held, EmbeddedError> {
     wait(place, "start", File::try_lock, "another process that is starting the server", limit).await
 }
 
@@ -41,12 +54,12 @@ async fn wait(
     attempt: fn(&File) -> Result<(), TryLockError>,
     awaited: &'static str,
     limit: Duration,
-) -> Result<File, EmbeddedError> {
+) -> Result<Held, EmbeddedError> {
     let file = open(place, name)?;
     let deadline = Instant::now() + limit;
     loop {
         if taken(place, name, attempt(&file))? {
-            return Ok(file);
+            return Ok(Held(file));
         }
         if Instant::now() >= deadline {
             return Err(EmbeddedError::TimedOut { awaited, waited: limit, log: place.log() });
@@ -68,10 +81,19 @@ pub(crate) fn taken(
     }
 }
 
+/// Takes a lock if it is free, without waiting.
+fn try_take(
+    place: &Place,
+    name: &'static str,
+    attempt: fn(&File) -> Result<(), TryLockError>,
+) -> Result<Option<Held>, EmbeddedError> {
+    let file = open(place, name)?;
+    Ok(taken(place, name, attempt(&file))?.then(|| Held(file)))
+}
+
 /// Whether a watcher lives.
 pub(crate) fn watched(place: &Place) -> Result<bool, EmbeddedError> {
-    let file = open(place, "watch")?;
-    Ok(!taken(place, "watch", file.try_lock_shared())?)
+    Ok(try_take(place, "watch", File::try_lock_shared)?.is_none())
 }
 
 /// Who holds shares, in the eyes of one who has just given back its own.
@@ -85,14 +107,10 @@ pub(crate) enum Sharers {
 
 pub(crate) fn sharers(place: &Place) -> Result<Sharers, EmbeddedError> {
     // Two who ask at once would take each other for a sharer; whoever starts the server shares it.
-    let start = open(place, "start")?;
-    if !taken(place, "start", start.try_lock())? {
-        return Ok(Sharers::Unclear);
-    }
-    let file = open(place, "share")?;
-    if taken(place, "share", file.try_lock())? {
+    let Some(_start) = try_take(place, "start", File::try_lock)? else { return Ok(Sharers::Unclear) };
+    if try_take(place, "share", File::try_lock)?.is_some() {
         return Ok(Sharers::None);
     }
-    let shared = taken(place, "share", file.try_lock_shared())?;
+    let shared = try_take(place, "share", File::try_lock_shared)?.is_some();
     Ok(if shared { Sharers::Others } else { Sharers::Unclear })
 }

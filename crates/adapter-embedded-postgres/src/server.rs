@@ -30,6 +30,8 @@ const EVICT_AFTER: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A new server can meet the leavings of a killed one for this long.
 const RETRY_FOR: Duration = Duration::from_secs(20);
+/// A running server's log is cut when it is longer (bytes).
+const LONGEST_LOG: u64 = 16_000_000;
 
 /// The cluster and how to run it. Whoever calls its methods holds a share.
 #[derive(Debug)]
@@ -60,6 +62,27 @@ impl Server {
         {
             return Ok(());
         }
+        self.bring_up_slowly().await
+    }
+
+    /// As [`bring_up`](Self::bring_up), and believes only an answer.
+    pub(crate) async fn ensure_running(&self) -> Result<(), EmbeddedError> {
+        if self.looks_well()?.is_some() && bootstrap::answers(&self.place).await {
+            return self.bring_up().await;
+        }
+        self.bring_up_slowly().await
+    }
+
+    /// As [`ensure_running`](Self::ensure_running), and keeps the log of a long run small.
+    pub(crate) async fn care(&self) -> Result<(), EmbeddedError> {
+        if postmaster::log_length(&self.place) > LONGEST_LOG {
+            let script = r#"umask 077; cd "$1" && tail -c 1000000 server.log >server.log.1 && : >server.log"#;
+            self.place.shell_at_home("shorten the log in", script).await?;
+        }
+        self.ensure_running().await
+    }
+
+    async fn bring_up_slowly(&self) -> Result<(), EmbeddedError> {
         let limit = self.options.start_timeout;
         let _start = locks::start(&self.place, limit).await?;
         let run = self.run(Instant::now() + limit).await?;

@@ -1,7 +1,6 @@
 //! A share in the running server.
 
 use std::{
-    fs::File,
     future::Future,
     path::Path,
     sync::{Arc, Weak},
@@ -13,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     bootstrap::SUPERUSER,
     error::EmbeddedError,
-    locks::{self, Sharers},
+    locks::{self, Held, Sharers},
     options::Options,
     place::Place,
     postmaster::{self, State},
@@ -22,6 +21,8 @@ use crate::{
 
 /// How often [`EmbeddedPostgres::supervise`] looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Every how many looks it also connects, and keeps the log small.
+const THOROUGH_EVERY: u64 = 20;
 /// The longest pause between two attempts to bring the server back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -35,7 +36,7 @@ pub struct EmbeddedPostgres {
 struct Inner {
     server: Server,
     /// Holds the shared lock; it is never read.
-    _share: File,
+    _share: Held,
 }
 
 impl EmbeddedPostgres {
@@ -48,9 +49,6 @@ impl EmbeddedPostgres {
     /// See [`EmbeddedError`].
     pub async fn start(options: Options) -> Result<Self, EmbeddedError> {
         let place = Place::settle(&options).await?;
-        if let Some(notice) = &place.notice {
-            tracing::warn!("{notice}");
-        }
         let share = locks::share(&place, options.start_timeout).await?;
         let inner = Inner { server: Server { place, options }, _share: share };
         inner.server.bring_up().await?;
@@ -88,13 +86,13 @@ impl EmbeddedPostgres {
         self.inner.server.place.notice.as_deref()
     }
 
-    /// Brings the server back when it has crashed or lost its watcher; costs a few file reads when all is well.
+    /// Brings the server back when it has crashed or lost its watcher; costs one connection when all is well.
     ///
     /// # Errors
     ///
     /// See [`EmbeddedError`].
     pub async fn ensure_running(&self) -> Result<(), EmbeddedError> {
-        self.inner.server.bring_up().await
+        self.inner.server.ensure_running().await
     }
 
     /// A loop for the application to spawn: looks twice a second and brings a crashed server back, with growing pauses
@@ -139,10 +137,13 @@ impl EmbeddedPostgres {
 
 async fn supervise(inner: Weak<Inner>) {
     let mut pause = LOOK_EVERY;
-    loop {
+    for round in 1_u64.. {
         sleep(pause).await;
+        // Held only while we look, so that the last share goes when its owner drops it.
         let Some(inner) = inner.upgrade() else { return };
-        pause = match inner.server.bring_up().await {
+        let thorough = round.is_multiple_of(THOROUGH_EVERY);
+        let looked = if thorough { inner.server.care().await } else { inner.server.bring_up().await };
+        pause = match looked {
             Ok(()) => LOOK_EVERY,
             Err(error) => {
                 tracing::error!(%error, "the private database is down");

@@ -11,7 +11,7 @@
 home=$1 linger=$2 server=$3
 shift 3
 umask 077
-exec 9<&0 8<"$home/lock/share" </dev/null || exit 1
+exec 9<&0 </dev/null
 echo "$$" >"$home/lock/watch.pid"
 # A signal to the whole process group (a service manager's stop) must not leave the server alone.
 trap ':' HUP INT TERM
@@ -28,6 +28,7 @@ else
 fi
 
 wait_for_the_last_sharer() {
+  exec 8<>"$home/lock/share" || exit 1
   while :; do
     lock -x || { sleep 1 9<&-; continue; }
     [ "$linger" = 0 ] && return
@@ -69,14 +70,14 @@ if [ "$server" != 0 ]; then
 fi
 
 adopted=no
-"$@" 8<&- 9<&- &
+"$@" 9<&- &
 server=$!
 (
   trap ':' HUP INT TERM
   wait_for_the_last_sharer
   stop
 ) &
-# From here the lock on HOME/lock/watch lives and dies with the part that does the watching.
+# From here both locks live and die with the part that does the watching: we must not keep one when that is killed.
 exec 9<&-
 while kill -0 "$server" 2>/dev/null; do
   wait "$server"

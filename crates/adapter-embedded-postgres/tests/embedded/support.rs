@@ -78,6 +78,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // A server that is killed leaves its shared memory behind, so it gets a while to stop.
+        let begun = Instant::now();
+        while self.data().join("postmaster.pid").exists() && begun.elapsed() < Duration::from_secs(3) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         for pid in processes() {
             if fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(self.root.path())) {
                 kill("KILL", &pid.to_string());
