@@ -18,8 +18,16 @@ pub const MAX_DESCRIPTION_BYTES: usize = 639;
 /// How far a BOLT11's own expiry may lie from what was asked for.
 const EXPIRY_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// The BOLT11 field type of an on-chain fallback address (`f`); Spark puts its own address there.
+/// The BOLT11 field type of an on-chain fallback address (`f`); Spark puts its own invoice there, as a version (31)
+/// that decoders do not know.
 const FALLBACK_FIELD: u8 = 9;
+
+/// The BOLT11 field type of a route hint (`r`).
+const ROUTE_HINT_FIELD: u8 = 3;
+
+/// The channel 16000000x16000000x1, which cannot exist: by it Spark marks the route hint whose node is no node but the
+/// receiver's Spark identity. Spark's ordinary invoices carry ordinary route hints.
+const SPARK_IDENTITY_CHANNEL: u64 = 0xf424_00f4_2400_0001;
 
 /// Which Bitcoin network invoices are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,7 +120,8 @@ pub enum GuardRefusal {
     /// It has run out already.
     #[error("the invoice has run out already")]
     AlreadyExpired,
-    /// It offers another way to pay (a fallback address, as Spark embeds its own): such a payment would never be noticed.
+    /// It offers another way to pay (a fallback address, or a Spark address, which Spark's wallets prefer): such a
+    /// payment would never be noticed.
     #[error("the invoice embeds another way to pay")]
     OtherWayToPay,
 }
@@ -137,7 +146,7 @@ pub fn guard(bolt11: &str, expected: &Expected<'_>) -> Result<Timestamp, GuardRe
             return Err(GuardRefusal::WrongDescription);
         }
     }
-    if offers_fallback(&invoice) {
+    if offers_another_way(&invoice) {
         return Err(GuardRefusal::OtherWayToPay);
     }
     check_expiry(&invoice, expected)
@@ -163,14 +172,18 @@ fn check_expiry(invoice: &Bolt11Invoice, expected: &Expected<'_>) -> Result<Time
     if expires_at <= expected.now { Err(GuardRefusal::AlreadyExpired) } else { Ok(expires_at) }
 }
 
-/// Any field `f` counts, also one of a version that the decoder does not know.
-fn offers_fallback(invoice: &Bolt11Invoice) -> bool {
+/// Any field `f` counts, also one of a version that the decoder does not know. So does a route hint that it cannot read:
+/// a more lenient decoder in the payer's wallet may.
+fn offers_another_way(invoice: &Bolt11Invoice) -> bool {
     let raw = invoice.clone().into_signed_raw();
     raw.raw_invoice().data.tagged_fields.iter().any(|field| match field {
         RawTaggedField::KnownSemantics(TaggedField::Fallback(_)) => true,
+        RawTaggedField::KnownSemantics(TaggedField::PrivateRoute(hint)) => {
+            hint.0.iter().any(|hop| hop.short_channel_id == SPARK_IDENTITY_CHANNEL)
+        }
         RawTaggedField::KnownSemantics(_) => false,
         RawTaggedField::UnknownSemantics(words) => {
-            words.first().is_some_and(|tag| tag.to_u8() == FALLBACK_FIELD)
+            words.first().is_some_and(|tag| [FALLBACK_FIELD, ROUTE_HINT_FIELD].contains(&tag.to_u8()))
         }
     })
 }

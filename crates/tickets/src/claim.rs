@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use guiche_kernel::Timestamp;
+use guiche_kernel::{StoreError, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -64,10 +64,11 @@ impl Fingerprint {
     /// The fingerprint of a parsed request.
     ///
     /// # Errors
-    /// Only for values that JSON cannot hold (maps with keys that are no strings).
-    pub fn of(request: &impl Serialize) -> Result<Self, serde_json::Error> {
+    /// [`StoreError::Corrupt`] for values that JSON cannot hold (maps with keys that are no strings).
+    pub fn of(request: &impl Serialize) -> Result<Self, StoreError> {
         let mut hasher = Sha256::new();
-        canonical(&serde_json::to_value(request)?, &mut hasher);
+        let value = serde_json::to_value(request).map_err(|refusal| StoreError::Corrupt(refusal.into()))?;
+        canonical(&value, &mut hasher);
         Ok(Self(hasher.finalize().into()))
     }
 

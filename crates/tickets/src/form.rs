@@ -55,7 +55,9 @@ impl FormData {
     pub fn restore(value: Value) -> Result<Self, StoreError> {
         match value {
             Value::Object(members) => Ok(Self(members)),
-            _ => Err(StoreError::corrupt("form data is not an object")),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Err(StoreError::corrupt("form data is not an object"))
+            }
         }
     }
 
@@ -116,15 +118,12 @@ impl Form {
         if !missing.is_empty() {
             return Err(FormRefusal::Missing(missing));
         }
-        let filled_in = Value::Object(filled_in);
+        let value = Value::Object(filled_in.clone());
         let mut faults: Vec<FieldFault> = Vec::new();
-        find_nul("", &filled_in, &mut faults);
-        faults.extend(self.validator.iter_errors(&filled_in).flat_map(|refusal| describe(&refusal)));
+        find_nul("", &value, &mut faults);
+        faults.extend(self.validator.iter_errors(&value).flat_map(|refusal| describe(&refusal)));
         faults.truncate(20);
-        match filled_in {
-            Value::Object(members) if faults.is_empty() => Ok(FormData(members)),
-            _ => Err(FormRefusal::Invalid(faults)),
-        }
+        if faults.is_empty() { Ok(FormData(filled_in)) } else { Err(FormRefusal::Invalid(faults)) }
     }
 }
 

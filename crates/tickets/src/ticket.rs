@@ -218,10 +218,13 @@ impl Ticket {
         Applied::Changed
     }
 
-    /// Closes an invoice that ran out unpaid. The provider MUST have been asked first.
-    pub fn expire(&mut self, hash: &PaymentHash, now: Timestamp) -> Applied {
+    /// Closes an invoice that ran out unpaid. `asked_at` is the moment before the provider was asked and said that it
+    /// is unpaid; unless the invoice had run out by then, it may have been paid since, and nothing changes.
+    pub fn expire(&mut self, hash: &PaymentHash, asked_at: Timestamp, now: Timestamp) -> Applied {
         let due = |invoice: &&mut Invoice| {
-            invoice.payment_hash == *hash && invoice.status == InvoiceStatus::Open && invoice.has_run_out(now)
+            invoice.payment_hash == *hash
+                && invoice.status == InvoiceStatus::Open
+                && invoice.has_run_out(asked_at)
         };
         let Some(invoice) = self.invoices.iter_mut().find(due) else {
             return Applied::AlreadySo;

@@ -1,0 +1,136 @@
+//! The use cases of the window. [`Tickets`] is what an application holds; each file beside this one is one concern:
+//! opening (with idempotency), fresh invoices, and everything that looks for money.
+
+mod attempt;
+mod invoicing;
+mod money;
+mod opening;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use guiche_kernel::{Actor, Caller, Clock, Ids, Timer};
+
+use crate::{
+    InvoiceGateway, Network, Operation, OperationCatalogue, OperationId, Ticket, TicketError, TicketId,
+    TicketPage, TicketQuery, TicketStore,
+};
+
+pub use invoicing::FreshInvoice;
+pub use money::SweepReport;
+pub use opening::{OpenTicket, Opened};
+
+/// What the use cases need from outside.
+#[derive(Clone)]
+pub struct TicketPorts {
+    /// Where tickets are kept.
+    pub store: Arc<dyn TicketStore>,
+    /// What can be bought.
+    pub catalogue: Arc<dyn OperationCatalogue>,
+    /// The Lightning provider, for everything that the office does by itself.
+    pub provider: Arc<dyn InvoiceGateway>,
+    /// The Lightning provider as asked on a payer's behalf (`confirm`). The same one, except for a development stub
+    /// that plays the payer's wallet.
+    pub payer: Arc<dyn InvoiceGateway>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Waiting, on the same clock.
+    pub timer: Arc<dyn Timer>,
+    /// New identifiers.
+    pub ids: Ids,
+}
+
+/// What may differ between installations.
+#[derive(Debug, Clone, Copy)]
+pub struct TicketSettings {
+    /// The network whose invoices are accepted.
+    pub network: Network,
+    /// How long an invoice can be paid.
+    pub invoice_lifetime: Duration,
+    /// How long one request may hold an idempotency key before another takes it over; longer than any call may take.
+    pub claim_lease: Duration,
+    /// How long the others wait for the first one's answer.
+    pub claim_wait: Duration,
+    /// How long one worker holds a due invoice before another takes it over.
+    pub sweep_lease: Duration,
+}
+
+impl TicketSettings {
+    /// The usual settings, on the given network: invoices live 15 minutes.
+    #[must_use]
+    pub const fn on(network: Network) -> Self {
+        Self {
+            network,
+            invoice_lifetime: Duration::from_secs(15 * 60),
+            claim_lease: Duration::from_secs(60),
+            claim_wait: Duration::from_secs(10),
+            sweep_lease: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The window: everything that can be done with operations and tickets.
+#[derive(Clone)]
+pub struct Tickets {
+    ports: TicketPorts,
+    settings: TicketSettings,
+}
+
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tickets").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Tickets {
+    /// The use cases over the given ports.
+    #[must_use]
+    pub const fn new(ports: TicketPorts, settings: TicketSettings) -> Self {
+        Self { ports, settings }
+    }
+
+    /// Every operation on offer.
+    ///
+    /// # Errors
+    /// [`TicketError::Store`].
+    pub async fn operations(&self) -> Result<Vec<Operation>, TicketError> {
+        Ok(self.ports.catalogue.list().await?)
+    }
+
+    /// An operation on offer.
+    ///
+    /// # Errors
+    /// [`TicketError::OperationNotFound`], [`TicketError::Store`].
+    pub async fn operation(&self, id: OperationId) -> Result<Operation, TicketError> {
+        self.ports.catalogue.find(id).await?.ok_or(TicketError::OperationNotFound(id))
+    }
+
+    /// An operation on offer, by its machine name.
+    ///
+    /// # Errors
+    /// [`TicketError::OperationNameNotFound`], [`TicketError::Store`].
+    pub async fn operation_by_name(&self, name: &str) -> Result<Operation, TicketError> {
+        self.ports.catalogue.find_by_name(name).await?.ok_or(TicketError::OperationNameNotFound)
+    }
+
+    /// One of the caller's tickets.
+    ///
+    /// # Errors
+    /// [`TicketError::NotFound`], also for somebody else's; [`TicketError::Store`].
+    pub async fn get(&self, caller: Caller, id: TicketId) -> Result<Ticket, TicketError> {
+        self.get_as(caller.into(), id).await
+    }
+
+    /// A page of the caller's tickets, newest first.
+    ///
+    /// # Errors
+    /// [`TicketError::Store`].
+    pub async fn list(&self, caller: Caller, query: &TicketQuery) -> Result<TicketPage, TicketError> {
+        Ok(self.ports.store.list(caller, query).await?)
+    }
+
+    async fn get_as(&self, actor: Actor, id: TicketId) -> Result<Ticket, TicketError> {
+        self.ports.store.find(actor, id).await?.ok_or(TicketError::NotFound(id))
+    }
+}

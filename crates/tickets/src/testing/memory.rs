@@ -1,0 +1,326 @@
+//! The store in memory: the same promises as the one on PostgreSQL, row locks and isolation of users included.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use guiche_kernel::{Actor, Caller, Epoch, Limit, StoreError, Timestamp, UserId};
+use uuid::Uuid;
+
+use super::memory_tx::MemoryTx;
+use crate::{
+    Claim, ClaimOutcome, ClaimRequest, Cursor, DueInvoice, Fingerprint, IdempotencyKey, Invoice,
+    InvoiceStatus, Operation, OperationCatalogue, OperationId, PageStart, PaymentHash, Release, Route,
+    Ticket, TicketEvent, TicketId, TicketPage, TicketQuery, TicketRecord, TicketStore, TicketSummary,
+    TicketTx,
+};
+
+/// A catalogue in memory.
+#[derive(Debug, Default)]
+pub struct MemoryCatalogue(Vec<Operation>);
+
+impl MemoryCatalogue {
+    /// A catalogue of the given operations.
+    #[must_use]
+    pub const fn of(operations: Vec<Operation>) -> Self {
+        Self(operations)
+    }
+}
+
+#[async_trait]
+impl OperationCatalogue for MemoryCatalogue {
+    async fn list(&self) -> Result<Vec<Operation>, StoreError> {
+        Ok(self.0.clone())
+    }
+    async fn find(&self, id: OperationId) -> Result<Option<Operation>, StoreError> {
+        Ok(self.0.iter().find(|operation| operation.id == id).cloned())
+    }
+    async fn find_by_name(&self, name: &str) -> Result<Option<Operation>, StoreError> {
+        Ok(self.0.iter().find(|operation| operation.name == name).cloned())
+    }
+}
+
+/// A store in memory. Clones share their rows.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+    row_locks: Arc<Mutex<HashMap<TicketId, Arc<async_lock::Mutex<()>>>>>,
+}
+
+type ClaimKey = (UserId, Route, IdempotencyKey);
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) tickets: BTreeMap<TicketId, (TicketRecord, Vec<Invoice>)>,
+    pub(super) events: Vec<TicketEvent>,
+    pub(super) claims: HashMap<ClaimKey, ClaimRow>,
+    leases: HashMap<PaymentHash, Timestamp>,
+    epochs: HashMap<UserId, Epoch>,
+}
+
+#[derive(Debug)]
+pub(super) struct ClaimRow {
+    fingerprint: Fingerprint,
+    subject: Uuid,
+    requested_at: Timestamp,
+    claimed_until: Timestamp,
+    done: Option<(TicketId, PaymentHash)>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes an account known, so that its owner can call.
+    #[must_use]
+    pub fn add_account(&self, user_id: UserId) -> Caller {
+        self.lock().epochs.insert(user_id, Epoch::FIRST);
+        Caller { user_id, epoch: Epoch::FIRST }
+    }
+
+    /// Ends every session of an account, as a password change does.
+    pub fn revoke(&self, user_id: UserId) {
+        self.lock().epochs.entry(user_id).and_modify(|epoch| *epoch = epoch.next());
+    }
+
+    /// Every event that was committed, in order.
+    #[must_use]
+    pub fn events(&self) -> Vec<TicketEvent> {
+        self.lock().events.clone()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn row_lock(&self, id: TicketId) -> Arc<async_lock::Mutex<()>> {
+        let mut locks = self.row_locks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(id).or_default())
+    }
+}
+
+impl State {
+    fn admit(&self, actor: Actor) -> Result<(), StoreError> {
+        match actor {
+            Actor::User(caller) if self.epochs.get(&caller.user_id) != Some(&caller.epoch) => {
+                Err(StoreError::Revoked)
+            }
+            Actor::User(_) | Actor::Worker => Ok(()),
+        }
+    }
+
+    pub(super) fn visible(&self, actor: Actor, id: TicketId) -> Option<&(TicketRecord, Vec<Invoice>)> {
+        self.tickets.get(&id).filter(|(record, _)| match actor {
+            Actor::User(caller) => record.owner == caller.user_id,
+            Actor::Worker => true,
+        })
+    }
+
+    /// The unique indexes: payment hash, provider's id, one open invoice per ticket.
+    pub(super) fn check_unique(&self, ticket: &Ticket) -> Result<(), StoreError> {
+        let mine = |id: &TicketId| *id == ticket.id();
+        let others = self.tickets.iter().filter(|(id, _)| !mine(id)).flat_map(|(_, (_, invoices))| invoices);
+        let clashes = others.into_iter().any(|other| {
+            ticket.invoices().iter().any(|own| own.payment_hash == other.payment_hash || own.id == other.id)
+        });
+        let open = ticket.invoices().iter().filter(|invoice| invoice.status == InvoiceStatus::Open).count();
+        if clashes || open > 1 { Err(StoreError::Duplicate) } else { Ok(()) }
+    }
+
+    pub(super) fn put(&mut self, ticket: &Ticket) {
+        self.tickets.insert(ticket.id(), (ticket.record().clone(), ticket.invoices().to_vec()));
+    }
+
+    /// Whether the claim is still held under its subject.
+    pub(super) fn check_held(&self, owner: UserId, claim: &Claim) -> Result<(), StoreError> {
+        let row = self.claims.get(&(owner, claim.route, claim.key.clone()));
+        let held = row.is_some_and(|row| row.subject == claim.subject && row.done.is_none());
+        if held { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    pub(super) fn complete(
+        &mut self,
+        owner: UserId,
+        claim: &Claim,
+        done: (TicketId, PaymentHash),
+    ) -> Result<(), StoreError> {
+        self.check_held(owner, claim)?;
+        let row = self.claims.get_mut(&(owner, claim.route, claim.key.clone()));
+        row.ok_or(StoreError::Conflict)?.done = Some(done);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl TicketStore for MemoryStore {
+    async fn begin(&self, actor: Actor) -> Result<Box<dyn TicketTx>, StoreError> {
+        self.lock().admit(actor)?;
+        Ok(Box::new(MemoryTx::new(self.clone(), actor)))
+    }
+
+    async fn open(
+        &self,
+        caller: Caller,
+        ticket: &Ticket,
+        events: &[TicketEvent],
+        claim: Option<&Claim>,
+    ) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.admit(caller.into())?;
+        if state.tickets.contains_key(&ticket.id()) {
+            return Err(StoreError::Duplicate);
+        }
+        state.check_unique(ticket)?;
+        if let (Some(claim), Some(invoice)) = (claim, ticket.invoices().first()) {
+            state.complete(caller.user_id, claim, (ticket.id(), invoice.payment_hash))?;
+        }
+        state.put(ticket);
+        state.events.extend_from_slice(events);
+        Ok(())
+    }
+
+    async fn claim(&self, caller: Caller, request: &ClaimRequest) -> Result<ClaimOutcome, StoreError> {
+        let mut state = self.lock();
+        state.admit(caller.into())?;
+        let key = (caller.user_id, request.route, request.key.clone());
+        let row = state.claims.entry(key).or_insert_with(|| ClaimRow {
+            fingerprint: request.fingerprint,
+            subject: request.subject,
+            requested_at: request.now,
+            claimed_until: request.now,
+            done: None,
+        });
+        if row.fingerprint != request.fingerprint {
+            return Ok(ClaimOutcome::Mismatch);
+        }
+        if let Some((ticket_id, payment_hash)) = row.done {
+            return Ok(ClaimOutcome::Done { ticket_id, payment_hash });
+        }
+        if row.claimed_until > request.now {
+            return Ok(ClaimOutcome::Busy);
+        }
+        if row.requested_at < request.renew_before {
+            row.subject = request.subject;
+            row.requested_at = request.now;
+        }
+        row.claimed_until = request.claimed_until;
+        Ok(ClaimOutcome::Mine(Claim {
+            route: request.route,
+            key: request.key.clone(),
+            subject: row.subject,
+            requested_at: row.requested_at,
+        }))
+    }
+
+    async fn release(&self, caller: Caller, claim: &Claim, how: Release) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.admit(caller.into())?;
+        let key = (caller.user_id, claim.route, claim.key.clone());
+        let Some(row) =
+            state.claims.get_mut(&key).filter(|row| row.subject == claim.subject && row.done.is_none())
+        else {
+            return Ok(());
+        };
+        match how {
+            Release::Lapse => row.claimed_until = row.requested_at,
+            Release::Forget => {
+                state.claims.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    async fn find(&self, actor: Actor, id: TicketId) -> Result<Option<Ticket>, StoreError> {
+        let state = self.lock();
+        state.admit(actor)?;
+        state
+            .visible(actor, id)
+            .cloned()
+            .map(|(record, invoices)| Ticket::restore(record, invoices))
+            .transpose()
+    }
+
+    async fn ticket_of(&self, actor: Actor, hash: &PaymentHash) -> Result<Option<TicketId>, StoreError> {
+        let state = self.lock();
+        state.admit(actor)?;
+        let has = |invoices: &[Invoice]| invoices.iter().any(|invoice| invoice.payment_hash == *hash);
+        let found = state.tickets.iter().find(|(_, (_, invoices))| has(invoices)).map(|(id, _)| *id);
+        Ok(found.filter(|id| state.visible(actor, *id).is_some()))
+    }
+
+    async fn list(&self, caller: Caller, query: &TicketQuery) -> Result<TicketPage, StoreError> {
+        let state = self.lock();
+        state.admit(caller.into())?;
+        let own = state.tickets.values().filter(|(record, _)| {
+            record.owner == caller.user_id && query.status.is_none_or(|status| status == record.status)
+        });
+        let mut own: Vec<TicketSummary> = own.map(summary).collect::<Result<_, _>>()?;
+        own.sort_by_key(|ticket| std::cmp::Reverse((ticket.created_at, ticket.id)));
+        let total = u32::try_from(own.len()).ok().filter(|total| *total <= TicketPage::COUNTED_UP_TO);
+        let skip = match query.start {
+            PageStart::Newest => 0,
+            PageStart::Offset(rows) => usize::try_from(rows).unwrap_or(usize::MAX),
+            PageStart::After(cursor) => own
+                .iter()
+                .filter(|ticket| (ticket.created_at, ticket.id) >= (cursor.created_at, cursor.id))
+                .count(),
+        };
+        let limit = usize::from(query.limit.get());
+        let more = own.len() > skip.saturating_add(limit);
+        let tickets: Vec<TicketSummary> = own.into_iter().skip(skip).take(limit).collect();
+        let next =
+            tickets.last().filter(|_| more).map(|last| Cursor { created_at: last.created_at, id: last.id });
+        Ok(TicketPage { tickets, total, next })
+    }
+
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        leased_until: Timestamp,
+        limit: Limit,
+    ) -> Result<Vec<DueInvoice>, StoreError> {
+        let mut state = self.lock();
+        let mut due: Vec<(Timestamp, DueInvoice)> = Vec::new();
+        for (id, (_, invoices)) in &state.tickets {
+            let open = |invoice: &&Invoice| invoice.status == InvoiceStatus::Open && invoice.has_run_out(now);
+            let free = |invoice: &&Invoice| {
+                state.leases.get(&invoice.payment_hash).is_none_or(|until| *until <= now)
+            };
+            due.extend(invoices.iter().filter(open).filter(free).map(|invoice| {
+                let (payment_hash, invoice_id) = (invoice.payment_hash, invoice.id.clone());
+                (invoice.expires_at, DueInvoice { ticket_id: *id, payment_hash, invoice_id })
+            }));
+        }
+        due.sort_by_key(|(expires_at, _)| *expires_at);
+        let due: Vec<DueInvoice> =
+            due.into_iter().take(usize::from(limit.get())).map(|(_, due)| due).collect();
+        for invoice in &due {
+            state.leases.insert(invoice.payment_hash, leased_until);
+        }
+        Ok(due)
+    }
+
+    async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut state = self.lock();
+        let count = state.claims.len();
+        state.claims.retain(|_, row| row.claimed_until >= before);
+        Ok(u64::try_from(count - state.claims.len()).unwrap_or(u64::MAX))
+    }
+}
+
+fn summary((record, invoices): &(TicketRecord, Vec<Invoice>)) -> Result<TicketSummary, StoreError> {
+    let ticket = Ticket::restore(record.clone(), invoices.clone())?;
+    Ok(TicketSummary {
+        id: record.id,
+        operation_id: record.operation_id,
+        operation_name: record.operation_name.clone(),
+        status: record.status,
+        amount: record.amount,
+        created_at: record.created_at,
+        expires_at: ticket.expires_at().ok_or_else(|| StoreError::corrupt("a ticket without an invoice"))?,
+        paid_at: ticket.paid_at(),
+    })
+}

@@ -1,0 +1,67 @@
+//! The memory store and the fake gateway keep the promises of their ports.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use guiche_kernel::testing::{ManualClock, SeededRandomness};
+use guiche_kernel::{Caller, Clock, Ids, UserId};
+use guiche_tickets::testing::contract::{GatewayFixture, StoreFixture};
+use guiche_tickets::testing::{FakeGateway, MemoryStore};
+use guiche_tickets::{InvoiceGateway, InvoiceId, Network, TicketId, TicketStore};
+use uuid::Uuid;
+
+struct Memory {
+    store: MemoryStore,
+    ids: Ids,
+}
+
+async fn memory_store() -> Memory {
+    let ids = Ids::new(Arc::new(ManualClock::default()), Arc::new(SeededRandomness::new(9)));
+    Memory { store: MemoryStore::new(), ids }
+}
+
+#[async_trait]
+impl StoreFixture for Memory {
+    fn store(&self) -> Arc<dyn TicketStore> {
+        Arc::new(self.store.clone())
+    }
+    async fn caller(&self) -> Caller {
+        self.store.add_account(UserId::new(self.ids.uuid()))
+    }
+    async fn revoke(&self, caller: Caller) {
+        self.store.revoke(caller.user_id);
+    }
+    async fn events(&self, ticket: TicketId) -> Vec<Uuid> {
+        self.store.events().iter().filter(|event| event.ticket_id == ticket).map(|event| event.id).collect()
+    }
+}
+
+mod store {
+    guiche_tickets::ticket_store_contract!(super::memory_store);
+}
+
+struct Fake {
+    gateway: Arc<FakeGateway>,
+    clock: Arc<ManualClock>,
+}
+
+async fn fake_gateway() -> Fake {
+    Fake { gateway: Arc::new(FakeGateway::on(Network::Regtest)), clock: Arc::new(ManualClock::default()) }
+}
+
+#[async_trait]
+impl GatewayFixture for Fake {
+    fn gateway(&self) -> Arc<dyn InvoiceGateway> {
+        self.gateway.clone()
+    }
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+    async fn pay(&self, id: &InvoiceId) {
+        self.gateway.pay_id(id, Some(self.clock.now()));
+    }
+}
+
+mod gateway {
+    guiche_tickets::invoice_gateway_contract!(super::fake_gateway);
+}
