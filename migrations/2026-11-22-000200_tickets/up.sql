@@ -1,0 +1,203 @@
+-- Operations, tickets, invoices, events and idempotency claims. Constraints make impossible what must never be stored;
+-- none of them compares moments of two machines' clocks, which may differ.
+
+CREATE TABLE operations (
+    id          integer PRIMARY KEY,
+    name        text    NOT NULL CONSTRAINT operations_name_unique UNIQUE,
+    description text    NOT NULL,
+    price_sats  bigint  NOT NULL,
+    form_schema jsonb   NOT NULL,
+    active      boolean NOT NULL DEFAULT true,
+    CONSTRAINT operations_name_form CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$'),
+    CONSTRAINT operations_price_can_exist CHECK (price_sats BETWEEN 1 AND 2100000000000000),
+    CONSTRAINT operations_form_is_of_an_object CHECK (form_schema ->> 'type' = 'object' IS TRUE)
+);
+
+CREATE TABLE tickets (
+    id             uuid        PRIMARY KEY,
+    user_id        uuid        NOT NULL REFERENCES users (id),
+    operation_id   integer     NOT NULL REFERENCES operations (id),
+    operation_name text        NOT NULL,
+    amount_sats    bigint      NOT NULL,
+    form_data      jsonb       NOT NULL,
+    status         text        NOT NULL,
+    version        bigint      NOT NULL,
+    created_at     timestamptz NOT NULL,
+    updated_at     timestamptz NOT NULL,
+    cancelled_at   timestamptz,
+    processing_at  timestamptz,
+    completed_at   timestamptz,
+    -- Of the invoice to show, and of the payment that counts: for lists, which do not read invoices.
+    expires_at     timestamptz NOT NULL,
+    paid_at        timestamptz,
+    CONSTRAINT tickets_status_is_a_word CHECK (
+        status IN ('pending', 'paid', 'processing', 'completed', 'expired', 'cancelled', 'refund_due', 'refunded')
+    ),
+    CONSTRAINT tickets_amount_can_exist CHECK (amount_sats BETWEEN 1 AND 2100000000000000),
+    CONSTRAINT tickets_form_is_an_object CHECK (jsonb_typeof(form_data) = 'object'),
+    CONSTRAINT tickets_version_counts_from_one CHECK (version >= 1),
+    CONSTRAINT tickets_paid_means_when CHECK (
+        (paid_at IS NOT NULL) = (status IN ('paid', 'processing', 'completed'))
+    ),
+    CONSTRAINT tickets_processing_means_when CHECK (
+        (processing_at IS NOT NULL) = (status IN ('processing', 'completed'))
+    ),
+    CONSTRAINT tickets_completed_means_when CHECK ((completed_at IS NOT NULL) = (status = 'completed')),
+    CONSTRAINT tickets_cancelled_means_when CHECK (status <> 'cancelled' OR cancelled_at IS NOT NULL),
+    CONSTRAINT tickets_cancelled_waits_for_nothing CHECK (
+        cancelled_at IS NULL OR status NOT IN ('pending', 'expired')
+    ),
+    -- What invoices and events refer to: whose the ticket is and what it costs is one fact, stored once.
+    CONSTRAINT tickets_identity UNIQUE (id, user_id, amount_sats)
+);
+CREATE INDEX tickets_newest_first ON tickets (user_id, created_at DESC, id DESC);
+CREATE INDEX tickets_operation_id ON tickets (operation_id);
+
+CREATE TABLE invoices (
+    payment_hash        bytea       PRIMARY KEY,
+    ticket_id           uuid        NOT NULL,
+    user_id             uuid        NOT NULL,
+    amount_sats         bigint      NOT NULL,
+    -- The place among the ticket's invoices, from 1: their order is not left to clocks.
+    ordinal             integer     NOT NULL,
+    provider_invoice_id text        NOT NULL CONSTRAINT invoices_provider_invoice_id_unique UNIQUE,
+    bolt11              text        NOT NULL,
+    issued_at           timestamptz NOT NULL,
+    expires_at          timestamptz NOT NULL,
+    status              text        NOT NULL,
+    paid_at             timestamptz,
+    preimage            bytea,
+    refunded_at         timestamptz,
+    -- Until then one worker asks the provider about it and no other does.
+    leased_until        timestamptz,
+    -- An invoice of another citizen's ticket, or at another price, cannot be stored.
+    CONSTRAINT invoices_ticket FOREIGN KEY (ticket_id, user_id, amount_sats)
+        REFERENCES tickets (id, user_id, amount_sats),
+    CONSTRAINT invoices_ordinal_unique UNIQUE (ticket_id, ordinal),
+    CONSTRAINT invoices_ordinal_counts_from_one CHECK (ordinal >= 1),
+    CONSTRAINT invoices_hash_length CHECK (octet_length(payment_hash) = 32),
+    CONSTRAINT invoices_provider_invoice_id_length CHECK (octet_length(provider_invoice_id) BETWEEN 1 AND 512),
+    CONSTRAINT invoices_bolt11_length CHECK (octet_length(bolt11) BETWEEN 1 AND 8192),
+    CONSTRAINT invoices_amount_can_exist CHECK (amount_sats BETWEEN 1 AND 2100000000000000),
+    CONSTRAINT invoices_expire_after_their_issue CHECK (expires_at > issued_at),
+    CONSTRAINT invoices_status_is_a_word CHECK (
+        status IN ('open', 'expired', 'withdrawn', 'paid', 'paid_late', 'paid_after_cancel', 'paid_surplus')
+    ),
+    CONSTRAINT invoices_money_means_when CHECK (
+        (paid_at IS NOT NULL) = (status IN ('paid', 'paid_late', 'paid_after_cancel', 'paid_surplus'))
+    ),
+    CONSTRAINT invoices_paid_after_their_issue CHECK (paid_at >= issued_at),
+    CONSTRAINT invoices_paid_means_in_time CHECK (status <> 'paid' OR paid_at <= expires_at),
+    -- A late payment that went back stays late, also when an earlier moment of it becomes known.
+    CONSTRAINT invoices_late_means_late CHECK (
+        status <> 'paid_late' OR paid_at > expires_at OR refunded_at IS NOT NULL
+    ),
+    CONSTRAINT invoices_refund_needs_money CHECK (refunded_at IS NULL OR paid_at IS NOT NULL),
+    CONSTRAINT invoices_payment_that_counts_is_kept CHECK (refunded_at IS NULL OR status <> 'paid'),
+    CONSTRAINT invoices_preimage_is_the_key CHECK (preimage IS NULL OR sha256(preimage) = payment_hash),
+    CONSTRAINT invoices_preimage_proves_payment CHECK (preimage IS NULL OR paid_at IS NOT NULL)
+);
+CREATE INDEX invoices_ticket_key ON invoices (ticket_id, user_id, amount_sats);
+CREATE UNIQUE INDEX invoices_one_open ON invoices (ticket_id) WHERE status = 'open';
+CREATE UNIQUE INDEX invoices_one_paid ON invoices (ticket_id) WHERE status = 'paid';
+CREATE INDEX invoices_due ON invoices (expires_at) WHERE status = 'open';
+
+-- Events, committed with the change they tell of. They carry no form data.
+CREATE TABLE outbox (
+    id           uuid        PRIMARY KEY,
+    -- The order of writing, roughly; a transaction may commit after one with a higher number.
+    position     bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    kind         text        NOT NULL,
+    happened_at  timestamptz NOT NULL,
+    ticket_id    uuid        NOT NULL,
+    user_id      uuid        NOT NULL,
+    amount_sats  bigint      NOT NULL,
+    operation_id integer     NOT NULL,
+    status       text        NOT NULL,
+    version      bigint      NOT NULL,
+    payment_hash bytea,
+    CONSTRAINT outbox_ticket FOREIGN KEY (ticket_id, user_id, amount_sats)
+        REFERENCES tickets (id, user_id, amount_sats),
+    CONSTRAINT outbox_kind_is_a_word CHECK (
+        kind IN (
+            'ticket.opened', 'ticket.invoice_issued', 'ticket.paid', 'ticket.expired', 'ticket.cancelled',
+            'ticket.refund_due', 'ticket.refunded', 'ticket.processing', 'ticket.completed'
+        )
+    ),
+    CONSTRAINT outbox_status_is_a_word CHECK (
+        status IN ('pending', 'paid', 'processing', 'completed', 'expired', 'cancelled', 'refund_due', 'refunded')
+    ),
+    CONSTRAINT outbox_version_counts_from_one CHECK (version >= 1),
+    CONSTRAINT outbox_hash_length CHECK (octet_length(payment_hash) = 32)
+);
+CREATE INDEX outbox_ticket_key ON outbox (ticket_id, user_id, amount_sats);
+CREATE UNIQUE INDEX outbox_position ON outbox (position);
+CREATE UNIQUE INDEX outbox_opened_once ON outbox (ticket_id) WHERE kind = 'ticket.opened';
+CREATE UNIQUE INDEX outbox_paid_once ON outbox (ticket_id) WHERE kind = 'ticket.paid';
+
+CREATE TABLE idempotency_claims (
+    user_id       uuid        NOT NULL REFERENCES users (id),
+    route         text        NOT NULL,
+    key           text        NOT NULL,
+    fingerprint   bytea       NOT NULL,
+    subject       uuid        NOT NULL,
+    requested_at  timestamptz NOT NULL,
+    claimed_until timestamptz NOT NULL,
+    touched_at    timestamptz NOT NULL,
+    -- The result, once there is one.
+    ticket_id     uuid,
+    payment_hash  bytea,
+    PRIMARY KEY (user_id, route, key),
+    CONSTRAINT idempotency_claims_key_length CHECK (char_length(key) BETWEEN 1 AND 255),
+    CONSTRAINT idempotency_claims_route_length CHECK (char_length(route) BETWEEN 1 AND 100),
+    CONSTRAINT idempotency_claims_fingerprint_length CHECK (octet_length(fingerprint) = 32),
+    CONSTRAINT idempotency_claims_whole_result CHECK ((ticket_id IS NULL) = (payment_hash IS NULL)),
+    CONSTRAINT idempotency_claims_hash_length CHECK (octet_length(payment_hash) = 32)
+);
+CREATE INDEX idempotency_claims_touched_at ON idempotency_claims (touched_at);
+
+ALTER TABLE tickets ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE invoices ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE outbox ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE idempotency_claims ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tickets_own ON tickets TO guiche_app
+    USING (user_id = nullif(current_setting('app.user_id', true), '')::uuid)
+    WITH CHECK (user_id = nullif(current_setting('app.user_id', true), '')::uuid);
+CREATE POLICY invoices_own ON invoices TO guiche_app
+    USING (user_id = nullif(current_setting('app.user_id', true), '')::uuid)
+    WITH CHECK (user_id = nullif(current_setting('app.user_id', true), '')::uuid);
+CREATE POLICY outbox_own ON outbox TO guiche_app
+    USING (user_id = nullif(current_setting('app.user_id', true), '')::uuid)
+    WITH CHECK (user_id = nullif(current_setting('app.user_id', true), '')::uuid);
+CREATE POLICY idempotency_claims_own ON idempotency_claims TO guiche_app
+    USING (user_id = nullif(current_setting('app.user_id', true), '')::uuid)
+    WITH CHECK (user_id = nullif(current_setting('app.user_id', true), '')::uuid);
+
+CREATE POLICY tickets_office ON tickets TO guiche_worker USING (true) WITH CHECK (true);
+CREATE POLICY invoices_office ON invoices TO guiche_worker USING (true) WITH CHECK (true);
+CREATE POLICY outbox_office ON outbox TO guiche_worker USING (true) WITH CHECK (true);
+CREATE POLICY idempotency_claims_office ON idempotency_claims TO guiche_worker USING (true) WITH CHECK (true);
+
+-- What a ticket is about never changes: whose it is, for what, at what price, with which form.
+GRANT SELECT ON operations TO guiche_app, guiche_worker;
+GRANT SELECT, INSERT ON tickets, invoices, outbox TO guiche_app, guiche_worker;
+GRANT UPDATE (status, version, updated_at, cancelled_at, processing_at, completed_at, expires_at, paid_at)
+    ON tickets TO guiche_app, guiche_worker;
+GRANT UPDATE (status, paid_at, preimage, refunded_at) ON invoices TO guiche_app, guiche_worker;
+GRANT UPDATE (leased_until) ON invoices TO guiche_worker;
+GRANT SELECT, INSERT, DELETE ON idempotency_claims TO guiche_app;
+GRANT UPDATE (subject, requested_at, claimed_until, touched_at, ticket_id, payment_hash)
+    ON idempotency_claims TO guiche_app;
+GRANT SELECT, DELETE ON idempotency_claims TO guiche_worker;
+GRANT UPDATE (ticket_id, payment_hash) ON idempotency_claims TO guiche_worker;
+
+-- A ticket as it is read: one row per invoice. With the reader's rights, so that row-level security is theirs.
+CREATE VIEW ticket_readings WITH (security_invoker = true) AS
+SELECT
+    t.id, t.user_id, t.operation_id, t.operation_name, t.amount_sats, t.form_data, t.status, t.version,
+    t.created_at, t.updated_at, t.cancelled_at, t.processing_at, t.completed_at,
+    i.payment_hash, i.ordinal, i.provider_invoice_id, i.bolt11, i.amount_sats AS invoice_amount_sats, i.issued_at,
+    i.expires_at, i.status AS invoice_status, i.paid_at, i.preimage, i.refunded_at
+FROM tickets t JOIN invoices i ON i.ticket_id = t.id;
+GRANT SELECT ON ticket_readings TO guiche_app, guiche_worker;
