@@ -1,4 +1,4 @@
-//! Accounts and sessions of Guichê, without I/O
+#![doc = include_str!("../README.md")]
 
 mod account;
 mod email;

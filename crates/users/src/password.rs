@@ -157,3 +157,121 @@ impl fmt::Debug for PasswordHash {
         f.write_str("PasswordHash([REDACTED])")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Password, PasswordFlaw> {
+        Password::parse(text.into(), Some(&Email::parse("Ana.Maria@Example.org").unwrap()))
+    }
+
+    #[track_caller]
+    fn assert_flaw(text: &str, flaw: PasswordFlaw) {
+        assert_eq!(parse(text).map(|_| ()), Err(flaw), "{text:?}");
+    }
+
+    #[test]
+    fn lengths_are_counted_in_bytes_and_nothing_is_cut() {
+        assert_flaw("", PasswordFlaw::TooShort);
+        assert_flaw("tangerine", PasswordFlaw::TooShort);
+        assert!(parse("tangerines").is_ok());
+        let longest = "xy".repeat(36);
+        assert_eq!(parse(&longest).unwrap().expose(), longest);
+        assert_flaw(&format!("{longest}z"), PasswordFlaw::TooLong);
+        // Five characters of two bytes are ten, and 36 of them with one more letter are 73.
+        assert!(parse("àéíõú").is_ok());
+        assert!(parse(&"àé".repeat(18)).is_ok());
+        assert_flaw(&format!("{}x", "àé".repeat(18)), PasswordFlaw::TooLong);
+    }
+
+    #[test]
+    fn a_nul_is_refused_wherever_it_stands() {
+        for text in ["\0tangerines", "tange\0rines", "tangerines\0"] {
+            assert_flaw(text, PasswordFlaw::ContainsNul);
+        }
+    }
+
+    #[test]
+    fn common_passwords_are_refused_in_any_case() {
+        for text in ["1234567890", "password123", "PassWord123", "QWERTYUIOP", "qwertyuiop123", "euteamo123"]
+        {
+            assert_flaw(text, PasswordFlaw::TooCommon);
+        }
+        assert_flaw(&"z".repeat(10), PasswordFlaw::TooCommon);
+        assert_flaw(&"é".repeat(36), PasswordFlaw::TooCommon);
+        assert!(parse("password123 and a little more").is_ok());
+    }
+
+    #[test]
+    fn the_account_itself_is_no_password() {
+        for text in ["ana.maria@example.org", "ANA.MARIA@example.ORG"] {
+            assert_flaw(text, PasswordFlaw::IsTheEmail);
+        }
+        let email = Email::parse("anamariasilva@example.org").unwrap();
+        let outcome = Password::parse("AnaMariaSilva".into(), Some(&email));
+        assert_eq!(outcome.map(|_| ()), Err(PasswordFlaw::IsTheEmail));
+        assert!(
+            Password::parse("anamariasilva".into(), None).is_ok(),
+            "without an address there is no such rule"
+        );
+    }
+
+    #[test]
+    fn the_list_is_in_order() {
+        let lines: Vec<_> = COMMON.lines().collect();
+        assert!(lines.len() > 500);
+        assert_eq!(lines.iter().collect::<HashSet<_>>().len(), lines.len(), "no line twice");
+        for line in lines {
+            assert!(
+                (Password::MIN_BYTES..=Password::MAX_BYTES).contains(&line.len()),
+                "{line}: cannot be chosen anyway"
+            );
+            assert_eq!(line, line.trim().to_ascii_lowercase());
+            assert!(line.is_ascii(), "{line}: would not be compared without regard to case");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_password_is_printed() {
+        let password = parse("tangerines").unwrap();
+        let shown = format!(
+            "{password:?} {:?} {:?}",
+            PresentedPassword::from("tangerines"),
+            PasswordHash::new("tangerines")
+        );
+        assert!(!shown.contains("tangerines"), "{shown}");
+        for flaw in [PasswordFlaw::TooCommon, PasswordFlaw::IsTheEmail, PasswordFlaw::TooShort] {
+            assert!(!flaw.to_string().contains("tangerines") && flaw.code().is_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_is_either_kept_whole_or_refused(text in any::<String>()) {
+            match parse(&text) {
+                Ok(password) => {
+                    prop_assert_eq!(password.expose(), text.as_str());
+                    prop_assert!((10..=72).contains(&text.len()) && !text.contains('\0'));
+                }
+                Err(PasswordFlaw::TooShort) => prop_assert!(text.len() < 10),
+                Err(PasswordFlaw::TooLong) => prop_assert!(text.len() > 72),
+                Err(PasswordFlaw::ContainsNul) => prop_assert!(text.contains('\0')),
+                Err(flaw @ (PasswordFlaw::TooCommon | PasswordFlaw::IsTheEmail | PasswordFlaw::Unchanged)) => {
+                    prop_assert_eq!(flaw, PasswordFlaw::TooCommon);
+                    prop_assert!(is_common(&text));
+                }
+            }
+        }
+
+        #[test]
+        fn around_the_bounds_the_number_of_bytes_decides(text in "[a-zé]{8,74}") {
+            prop_assume!(!is_common(&text));
+            prop_assert_eq!(parse(&text).is_ok(), (10..=72).contains(&text.len()));
+        }
+    }
+}

@@ -184,3 +184,84 @@ impl AccessClaims {
         Self { caller, token_id, issued_at, expires_at }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use guiche_kernel::Epoch;
+    use guiche_kernel::testing::SeededRandomness;
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn token(seed: u64) -> RefreshToken {
+        RefreshToken::generate(&SeededRandomness::new(seed))
+    }
+
+    #[test]
+    fn a_token_is_a_prefix_and_32_random_bytes() {
+        let token = token(1);
+        let bytes = URL_SAFE_NO_PAD.decode(token.expose().strip_prefix("grt_").unwrap()).unwrap();
+        let mut expected = [0; 32];
+        SeededRandomness::new(1).fill(&mut expected);
+        assert_eq!(bytes, expected);
+        assert_eq!(token.expose().len(), 47);
+    }
+
+    #[test]
+    fn a_token_survives_the_way_to_the_client_and_back() {
+        let token = token(1);
+        let shown = RefreshToken::parse(&token.expose().into()).unwrap();
+        assert_eq!(shown.hash(), token.hash());
+        assert_ne!(shown.hash(), self::token(2).hash());
+    }
+
+    #[test]
+    fn what_was_never_made_here_is_refused_without_asking_storage() {
+        let token = token(1);
+        let text = token.expose();
+        let encoded = text.strip_prefix("grt_").unwrap();
+        for nonsense in [
+            String::new(),
+            "grt_".into(),
+            encoded.into(),
+            format!("GRT_{encoded}"),
+            format!(" {text}"),
+            format!("{text}\n"),
+            format!("{text}A"),
+            format!("{text}="),
+            text[..46].into(),
+            format!("{}+", &text[..46]),
+            format!("{}ã", &text[..45]),
+            // The last character carries four bits only; another spelling of them would be another hash.
+            format!("{}_", &text[..46]),
+            "grt_".repeat(100_000),
+        ] {
+            assert!(RefreshToken::parse(&nonsense.clone().into()).is_err(), "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_sha_256_of_the_whole_text() {
+        let text = format!("grt_{}", "A".repeat(43));
+        let hash = RefreshToken::parse(&text.into()).unwrap().hash();
+        let hex: String = hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "d2e6edc17fb142fccf3dffda8b6003e4f9ab31ea159222673e1204c508f5a9ac");
+        assert_eq!(TokenHash::from_bytes(*hash.as_bytes()), hash);
+    }
+
+    #[test]
+    fn nothing_of_a_token_is_printed() {
+        let token = token(1);
+        assert_eq!(format!("{token:?} {:?}", token.hash()), "RefreshToken([REDACTED]) TokenHash([REDACTED])");
+    }
+
+    #[test]
+    fn access_claims_are_in_whole_seconds() {
+        let id = "01942138-0f80-7c3a-8d5e-0123456789ab";
+        let caller = Caller { user_id: id.parse().unwrap(), epoch: Epoch::FIRST };
+        let now = datetime!(2026-01-01 12:00:00.999999 UTC);
+        let claims = AccessClaims::issue(caller, id.parse().unwrap(), now, Duration::from_millis(1_800_900));
+        assert_eq!(claims.issued_at, datetime!(2026-01-01 12:00 UTC));
+        assert_eq!(claims.expires_at, datetime!(2026-01-01 12:30 UTC));
+    }
+}

@@ -51,6 +51,12 @@ impl MemoryUserStore {
         Self::default()
     }
 
+    /// How many sessions were ever opened.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.state().families.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
