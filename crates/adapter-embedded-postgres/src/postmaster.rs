@@ -1,13 +1,17 @@
 //! What the server says of itself in `postmaster.pid`, checked against the process table.
 
 use std::{
-    fs,
+    ffi::OsStr,
+    fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::{error::EmbeddedError, place::Place};
+use crate::{
+    error::{EmbeddedError, io_error},
+    place::{Place, SOCKET_FILE},
+};
 
 /// No system gives this number to a process.
 const NOBODYS_PID: &str = "2147483646";
@@ -77,21 +81,25 @@ fn same_directory(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Makes a dead server's pid file harmless, where PostgreSQL would believe that it is alive because its number belongs
-/// to a dead process that nobody reaped, or to a stranger. The rest of the file stays: PostgreSQL checks with it that
-/// no orphaned session still uses the data.
+/// Makes a dead server's lock files harmless, where PostgreSQL would believe that it is alive because its number belongs
+/// to a dead process that nobody has reaped yet, or to a stranger. What else is in the pid file stays: PostgreSQL checks
+/// with it that no orphaned session still uses the data. The socket is this cluster's alone. The caller holds the locks
+/// `start` and `watch`.
 pub(crate) async fn disarm(place: &Place) -> Result<(), EmbeddedError> {
     let (state, run) = look(place);
-    let Some(run) =
-        run.filter(|run| state == State::Dead && Path::new(&format!("/proc/{}", run.pid)).exists())
-    else {
+    if state != State::Dead {
         return Ok(());
-    };
-    tracing::info!(pid = run.pid, "the pid file of the dead server names a process that is not it");
-    let script = format!(
-        r#"umask 077; cd "$1/data" && sed '1s/.*/{NOBODYS_PID}/' postmaster.pid >postmaster.pid.new && mv postmaster.pid.new postmaster.pid"#
-    );
-    place.shell_at_home("correct the pid file in", &script).await.map(drop)
+    }
+    let socket = place.socket.join(SOCKET_FILE);
+    let script = r#"umask 077; rm -f "$2" "$2.lock"; cd "$1/data" && [ "$3" != 0 ] || exit 0
+        sed "1s/.*/$3/" postmaster.pid >postmaster.pid.new && mv postmaster.pid.new postmaster.pid"#;
+    let misleading = run.is_some_and(|run| Path::new(&format!("/proc/{}", run.pid)).exists());
+    let number = if misleading { NOBODYS_PID } else { "0" };
+    let arguments = [place.home.as_os_str(), socket.as_os_str(), OsStr::new(number)];
+    match place.account.shell(script, &arguments, "").await.map_err(io_error("clean up", &place.home))? {
+        (true, _) => Ok(()),
+        (false, output) => Err(io_error("clean up", &place.home)(io::Error::other(output))),
+    }
 }
 
 /// Asks the running server to stop at once, in good order.

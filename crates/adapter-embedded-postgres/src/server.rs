@@ -175,7 +175,7 @@ impl Server {
             self.make_cluster(&found.directory).await?;
         }
         postmaster::disarm(&self.place).await?;
-        let script = r#"umask 077; cd "$1"; [ "$(wc -c 2>/dev/null <server.log || echo 0)" -gt 1000000 ] && mv -f server.log server.log.1; :"#;
+        let script = r#"cd "$1" && [ "$(wc -c 2>/dev/null <server.log || echo 0)" -gt 1000000 ] && mv -f server.log server.log.1; :"#;
         self.place.shell_at_home("turn over the log in", script).await?;
         let log_offset = postmaster::log_length(&self.place);
         let mut arguments = vec![
@@ -187,7 +187,7 @@ impl Server {
             arguments.push("-c".into());
             arguments.push(format!("{name}={value}").into());
         }
-        let exited = self.watch(watch, 0, &arguments)?;
+        let exited = self.watch(watch, 0, &arguments).await?;
         Ok(Some(Launch { exited, log_offset }))
     }
 
@@ -214,7 +214,7 @@ impl Server {
         // Another process that asks whether somebody watches holds this lock for a moment.
         for _ in 0..100 {
             if locks::taken(&self.place, "watch", watch.try_lock())? {
-                self.watch(watch, run.pid, &[])?;
+                self.watch(watch, run.pid, &[]).await?;
                 return Ok(());
             }
             sleep(PAUSE).await;
@@ -223,7 +223,7 @@ impl Server {
     }
 
     /// Spawns a watcher, which inherits the lock `watch`.
-    fn watch(
+    async fn watch(
         &self,
         watch: File,
         server: u32,
@@ -231,12 +231,13 @@ impl Server {
     ) -> Result<oneshot::Receiver<io::Result<ExitStatus>>, EmbeddedError> {
         use std::os::unix::process::CommandExt as _;
 
+        // A file, not `-c`: the process list stays readable.
+        let script = r#"umask 077; cd "$1/lock" && cat >watcher.new && mv watcher.new watcher.sh"#;
+        let home = self.place.home.as_os_str();
+        let written = self.place.account.shell(script, &[home], include_str!("watcher.sh")).await;
+        written.map_err(io_error("write the watcher in", &self.place.home))?;
         let mut command = self.place.account.command("/bin/sh");
-        let log = r#"umask 077; exec >>"$1/server.log" 2>&1 || exit 1"#;
-        command
-            .arg("-c")
-            .arg(format!("{log}\n{}", include_str!("watcher.sh")))
-            .arg("guiche-postgres-watcher");
+        command.arg(self.place.lock_file("watcher.sh"));
         command.arg(&self.place.home).arg(self.options.linger.as_secs().to_string()).arg(server.to_string());
         command.args(arguments);
         // In a group of its own: a Ctrl-C at our terminal is for us, and we give back our share in good order.

@@ -51,7 +51,7 @@ impl EmbeddedPostgres {
         let place = Place::settle(&options).await?;
         let share = locks::share(&place, options.start_timeout).await?;
         let inner = Inner { server: Server { place, options }, _share: share };
-        inner.server.bring_up().await?;
+        inner.server.ensure_running().await?;
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -1,6 +1,6 @@
 # Runs one PostgreSQL server and stops it when nobody shares it any more.
 #
-#   sh -c <this> <name> HOME LINGER PID [SERVER ARGUMENT...]
+#   sh watcher.sh HOME LINGER PID [SERVER ARGUMENT...]
 #
 # PID 0 starts the server from the remaining arguments; any other PID is a running server that lost its watcher.
 # Standard input is HOME/lock/watch, locked by our starter: whoever keeps that file open keeps the lock, so the lock
@@ -11,6 +11,7 @@
 home=$1 linger=$2 server=$3
 shift 3
 umask 077
+exec >>"$home/server.log" 2>&1 || exit 1
 exec 9<&0 </dev/null
 echo "$$" >"$home/lock/watch.pid"
 # A signal to the whole process group (a service manager's stop) must not leave the server alone.

@@ -24,8 +24,10 @@ async fn kill_the_server(world: &World) {
 }
 
 /// Kills watcher and server together, as a power cut would, but for the sessions.
-fn kill_the_group(world: &World) {
+async fn kill_the_group(world: &World) {
+    let pid = world.postmaster();
     kill("KILL", &format!("-{}", world.watcher()));
+    eventually("the server is dead", || async { !alive(pid) }).await;
 }
 
 /// The part of the watcher that waits for the last sharer.
@@ -259,7 +261,7 @@ async fn everything_killed_at_once_starts_again() {
         if round == 0 {
             remember(&world.start().await).await;
         }
-        kill_the_group(&world);
+        kill_the_group(&world).await;
         holder.kill();
         let begun = Instant::now();
         let server = world.start().await;
@@ -283,10 +285,8 @@ async fn a_pid_file_that_names_a_stranger_is_seen_through() {
     let mut dead = Command::new("true").spawn().unwrap();
     eventually("it is dead", || async { !alive(dead.id()) }).await;
     for number in [stranger, dead.id()] {
-        let pid = world.postmaster();
         let text = fs::read_to_string(&file).unwrap();
-        kill_the_group(&world);
-        eventually("the server is dead", || async { !alive(pid) }).await;
+        kill_the_group(&world).await;
         let (_, rest) = text.split_once('\n').unwrap();
         fs::write(&file, format!("{number}\n{rest}")).unwrap();
         server.ensure_running().await.unwrap();
