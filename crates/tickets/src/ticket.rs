@@ -4,12 +4,12 @@
 //! say whether they did anything; queries cannot fail. What changed since the ticket was read is remembered, so that
 //! storage writes just that ([`Ticket::changes`]) and events cannot be forgotten ([`Ticket::take_events`]).
 
-use guiche_kernel::{Ids, Sats, StoreError, Timestamp, UserId};
+use guiche_kernel::{Ids, StoreError, Timestamp, UserId};
 
 use crate::settlement::{self, Service};
 use crate::{
-    FormData, Invoice, InvoiceStatus, Operation, OperationId, Payment, PaymentFact, PaymentHash, TicketEvent,
-    TicketEventKind, TicketStatus,
+    FormData, Invoice, InvoiceStatus, Operation, Payment, PaymentFact, PaymentHash, TicketChanges,
+    TicketEvent, TicketEventKind, TicketRecord, TicketStatus,
 };
 
 guiche_kernel::id! {
@@ -37,39 +37,8 @@ pub struct InvalidState {
     pub current: TicketStatus,
 }
 
-/// Everything that storage keeps of a ticket beside its invoices.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TicketRecord {
-    /// Identifies it; chosen before anything was written.
-    pub id: TicketId,
-    /// The citizen.
-    pub owner: UserId,
-    /// What was bought.
-    pub operation_id: OperationId,
-    /// The operation's name at the opening.
-    pub operation_name: String,
-    /// The operation's price at the opening.
-    pub amount: Sats,
-    /// The filled-in form.
-    pub form: FormData,
-    /// Where the ticket stands.
-    pub status: TicketStatus,
-    /// Raised by every change; the first stored version is 1.
-    pub version: i64,
-    /// When it was opened.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-    /// When the citizen withdrew it.
-    pub cancelled_at: Option<Timestamp>,
-    /// When the office took it up.
-    pub processing_at: Option<Timestamp>,
-    /// When the office had served it.
-    pub completed_at: Option<Timestamp>,
-}
-
-/// A citizen's request for one operation of the office.
-#[derive(Debug, Clone, PartialEq)]
+/// A citizen's request for one operation of the office. Two are equal when their facts are, stored or not.
+#[derive(Debug, Clone)]
 pub struct Ticket {
     record: TicketRecord,
     invoices: Vec<Invoice>,
@@ -79,15 +48,10 @@ pub struct Ticket {
     events: Vec<(TicketEventKind, Option<PaymentHash>)>,
 }
 
-/// What a save has to write.
-#[derive(Debug)]
-pub struct TicketChanges<'a> {
-    /// The version that MUST still be stored; another one means that somebody was faster.
-    pub expected_version: i64,
-    /// Invoices that are not stored yet.
-    pub new_invoices: Vec<&'a Invoice>,
-    /// Invoices that changed, each with the status that MUST still be stored.
-    pub changed_invoices: Vec<(InvoiceStatus, &'a Invoice)>,
+impl PartialEq for Ticket {
+    fn eq(&self, other: &Self) -> bool {
+        self.record == other.record && self.invoices == other.invoices
+    }
 }
 
 impl Ticket {

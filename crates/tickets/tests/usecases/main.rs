@@ -1,0 +1,15 @@
+//! The use cases on the memory store, with the fake gateway and a clock under control.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod invoicing;
+mod money;
+mod opening;
+mod settlement;
+mod world;
