@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bcrypt::{BcryptError, HashParts};
+use bcrypt::{BcryptResult, HashParts};
 use guiche_kernel::Randomness;
 use guiche_users::{HashingError, Password, PasswordHash, PasswordHasher, PresentedPassword};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -106,7 +106,7 @@ impl BcryptHasher {
         }
     }
 
-    /// How many rounds of bcrypt were begun, `2^cost` for each call: for metrics, and for tests of "the same work".
+    /// How many rounds of bcrypt were done, `2^cost` for each call: for metrics, and for tests of "the same work".
     #[must_use]
     pub fn rounds(&self) -> u64 {
         self.rounds.load(Ordering::Relaxed)
@@ -126,13 +126,14 @@ impl BcryptHasher {
         let turn = self.turn().await?;
         let rounds = Arc::clone(&self.rounds);
         let configured = self.settings.cost.get();
-        let task = tokio::task::spawn_blocking(move || {
+        let task = tokio::task::spawn_blocking(move || -> BcryptResult<HashParts> {
             // The turn ends with the work and not with the request: a client that has gone does not stop bcrypt, and if it
             // gave the place free, clients that come and go would start any number of runs.
             let _turn = turn;
-            let run = |cost| {
-                rounds.fetch_add(1_u64.checked_shl(cost).unwrap_or(u64::MAX), Ordering::Relaxed);
-                bcrypt::hash_with_salt(password.0.as_slice(), cost, salt)
+            let run = |cost| -> BcryptResult<HashParts> {
+                let parts = bcrypt::hash_with_salt(password.0.as_slice(), cost, salt)?;
+                rounds.fetch_add(1_u64.checked_shl(cost).unwrap_or(0), Ordering::Relaxed);
+                Ok(parts)
             };
             let computed = run(cost)?;
             // A hash from before the cost was raised took less, which would tell that there is an account. The steps
@@ -142,7 +143,7 @@ impl BcryptHasher {
             }
             Ok(computed)
         });
-        task.await.map_err(failed)?.map_err(|error: BcryptError| failed(error))
+        task.await.map_err(failed)?.map_err(failed)
     }
 }
 
@@ -255,6 +256,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_bcrypt_cannot_take_in_whole_does_not_even_match_the_hash_of_nothing() {
+        let hasher = patient(4);
+        let nothing = bcrypt::hash_with_salt("", 4, [7; 16]).unwrap().to_string();
+        let nothing = PasswordHash::new(nothing);
+        assert!(hasher.verify(&"".into(), Some(&nothing)).await.unwrap());
+        for text in ["x".repeat(73), "\0".into()] {
+            assert!(!hasher.verify(&text.as_str().into(), Some(&nothing)).await.unwrap());
+        }
+    }
+
+    #[tokio::test]
     async fn a_damaged_hash_is_a_defect_and_not_a_wrong_password() {
         let hasher = patient(4);
         for damaged in [
@@ -298,9 +310,8 @@ mod tests {
         let mut verification = hasher.verify(&password, None);
         assert!(poll_once(verification.as_mut()).await.is_none());
         drop(verification);
-        assert_eq!(hasher.running.available_permits(), 0, "bcrypt still runs");
         let _turn = hasher.turn().await.unwrap();
-        assert_eq!(hasher.rounds(), 1 << 12);
+        assert_eq!(hasher.rounds(), 1 << 12, "the next one's turn comes when bcrypt is done");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use guiche_kernel::{Caller, Clock, Ids, Randomness, StoreError, Timestamp, UserId};
 use secrecy::SecretString;
 
+use crate::session::after;
 use crate::{
     AccessClaims, Account, Email, FamilyId, FieldError, NewAccount, NewRefreshToken, NewSession, Password,
     PasswordFlaw, PasswordHasher, PresentedPassword, RefreshRefusal, RefreshToken, Rotation, TokenId,
@@ -40,11 +41,20 @@ pub struct SessionSettings {
     pub session_ttl: Duration,
 }
 
+impl SessionSettings {
+    const DAY: Duration = Duration::from_hours(24);
+
+    /// These lifetimes of tokens, in sessions of 90 days, or as long as one refresh token lives if that is longer.
+    #[must_use]
+    pub fn new(access_ttl: Duration, refresh_ttl: Duration) -> Self {
+        Self { access_ttl, refresh_ttl, session_ttl: refresh_ttl.max(Self::DAY * 90) }
+    }
+}
+
 impl Default for SessionSettings {
     /// 30 minutes, 7 days, 90 days.
     fn default() -> Self {
-        const DAY: Duration = Duration::from_hours(24);
-        Self { access_ttl: Duration::from_mins(30), refresh_ttl: DAY * 7, session_ttl: DAY * 90 }
+        Self::new(Duration::from_mins(30), Self::DAY * 7)
     }
 }
 
@@ -117,8 +127,8 @@ impl Accounts {
 
     async fn open_session(&self, caller: Caller) -> Result<Tokens, UserError> {
         let now = self.ports.clock.now();
-        let ends_at = now + self.settings.session_ttl;
-        let expires_at = (now + self.settings.refresh_ttl).min(ends_at);
+        let ends_at = after(now, self.settings.session_ttl);
+        let expires_at = after(now, self.settings.refresh_ttl).min(ends_at);
         // Signed first: if signing is broken, no session stays behind that nobody holds a token of.
         let access_token = self.access_token(caller, now)?;
         let refresh_token = RefreshToken::generate(&*self.ports.randomness);
@@ -147,8 +157,10 @@ impl Accounts {
         let presented = RefreshToken::parse(token).map_err(|_| RefreshRefusal::Malformed)?;
         let now = self.ports.clock.now();
         let refresh_token = RefreshToken::generate(&*self.ports.randomness);
-        let successor =
-            NewRefreshToken { token_hash: refresh_token.hash(), expires_at: now + self.settings.refresh_ttl };
+        let successor = NewRefreshToken {
+            token_hash: refresh_token.hash(),
+            expires_at: after(now, self.settings.refresh_ttl),
+        };
         let refusal = match self.ports.store.rotate(&presented.hash(), successor, now).await? {
             Rotation::Rotated { caller, family_id: _, expires_at } => {
                 let access_token = self.access_token(caller, now)?;

@@ -162,6 +162,12 @@ pub enum Rotation {
     Unknown,
 }
 
+/// A moment after another, or the last one that can be written: a lifetime comes from the configuration, and however
+/// long it is, adding it must not panic.
+pub(crate) fn after(moment: Timestamp, lifetime: Duration) -> Timestamp {
+    moment.saturating_add(lifetime.try_into().unwrap_or(time::Duration::MAX))
+}
+
 /// What an access token says. Times are whole seconds, because the claims of a JWT are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessClaims {
@@ -180,7 +186,7 @@ impl AccessClaims {
     #[must_use]
     pub fn issue(caller: Caller, token_id: TokenId, now: Timestamp, ttl: Duration) -> Self {
         let issued_at = now.replace_nanosecond(0).unwrap_or(now);
-        let expires_at = issued_at + Duration::from_secs(ttl.as_secs());
+        let expires_at = after(issued_at, Duration::from_secs(ttl.as_secs()));
         Self { caller, token_id, issued_at, expires_at }
     }
 }

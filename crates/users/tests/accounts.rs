@@ -215,6 +215,15 @@ async fn the_first_refresh_token_does_not_outlive_its_session() {
 }
 
 #[tokio::test]
+async fn a_lifetime_without_measure_is_not_a_panic() {
+    let office = Office::with_ana().await;
+    let settings = SessionSettings::new(Duration::from_mins(30), Duration::MAX);
+    assert_eq!(settings.session_ttl, Duration::MAX, "a session is at least as long as a refresh token");
+    let tokens = Accounts::new(office.ports.clone(), settings).login(EMAIL, &PASSWORD.into()).await.unwrap();
+    assert!(tokens.refresh_expires_at > office.clock.now() + 365 * DAY);
+}
+
+#[tokio::test]
 async fn showing_a_spent_refresh_token_ends_the_session_for_thief_and_owner() {
     let office = Office::with_ana().await;
     let tokens = office.sign_in().await;
