@@ -2,10 +2,13 @@
 //!
 //! A library besides the program, so that tests can start the real server in their own process.
 
+pub mod cli;
 pub mod config;
 pub mod health;
 pub mod http;
 pub mod logging;
+pub mod serve;
 pub mod shutdown;
 pub mod system;
 pub mod telemetry;
+pub mod wiring;

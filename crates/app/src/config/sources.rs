@@ -27,8 +27,8 @@ impl Settings {
     pub(super) fn merge(sources: &Sources, problems: &mut Problems) -> Self {
         let from_file = file_settings(sources.file.as_ref(), problems);
         let from_environment = environment_settings(&sources.environment, problems);
-        let mut merged = resolve_secret_files(from_file, problems);
-        merged.extend(resolve_secret_files(from_environment, problems));
+        let mut merged = resolve_secret_files(&from_file, problems);
+        merged.extend(resolve_secret_files(&from_environment, problems));
         merged.retain(|name, value| {
             *value = value.trim().to_owned();
             let empty = value.is_empty();
@@ -134,11 +134,11 @@ fn unknown(shown: &str, name: &str) -> String {
 
 /// Replaces `NAME_FILE` by `NAME` with what the file holds.
 fn resolve_secret_files(
-    settings: BTreeMap<String, String>,
+    settings: &BTreeMap<String, String>,
     problems: &mut Problems,
 ) -> BTreeMap<String, String> {
     let mut resolved = BTreeMap::new();
-    for (name, value) in &settings {
+    for (name, value) in settings {
         let Some(secret) = names::secret_of_file(name) else {
             resolved.insert(name.clone(), value.clone());
             continue;

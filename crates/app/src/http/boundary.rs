@@ -24,7 +24,7 @@ use super::client_addr::client_address;
 use super::codes::Code;
 use super::context::{REQUEST_ID, RequestContext, SignedIn, Standings, acceptable_id};
 use super::limits::{Limits, Standing};
-use super::problem::{ApiError, MEDIA_TYPE};
+use super::problem::ApiError;
 use super::{head, probes};
 use crate::telemetry;
 
@@ -166,8 +166,8 @@ fn leave(
 /// The framework's own refusal, which is not a problem document.
 fn foreign_error(response: &HttpResponse) -> Option<ApiError> {
     let status = response.status();
-    let ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == MEDIA_TYPE);
-    if ours || !(status.is_client_error() || status.is_server_error()) {
+    let by_a_handler = response.error().is_none() && response.headers().contains_key(header::CONTENT_TYPE);
+    if by_a_handler || !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
     let reason = status.canonical_reason().unwrap_or_default();
@@ -217,7 +217,7 @@ fn report(summary: &Summary<'_>, status: StatusCode, error: Option<&ApiError>) {
     telemetry::count_request(method, route, status, elapsed);
     let duration_ms = elapsed.as_secs_f64() * 1000.0;
     let status = status.as_u16();
-    let user = user.map(|user| tracing::field::display(user));
+    let user = user.map(tracing::field::display);
     let error = error.map(|error| tracing::field::display(error.chain()));
     macro_rules! line {
         ($level:ident) => {
@@ -225,6 +225,8 @@ fn report(summary: &Summary<'_>, status: StatusCode, error: Option<&ApiError>) {
         };
     }
     match status {
+        // A probe is asked every second, and whoever asks knows what the answer means.
+        500.. if probes::PATHS.contains(route) => line!(warn),
         500.. => line!(error),
         400.. => line!(warn),
         _ if probes::PATHS.contains(route) => line!(debug),

@@ -193,7 +193,7 @@ mod tests {
             }
             for (index, start) in passed.iter().enumerate() {
                 let within = passed[index..].iter().filter(|at| **at < start + u64::from(seconds) * 1_000).count();
-                prop_assert!(within <= 2 * requests as usize);
+                prop_assert!(within <= 2 * usize::try_from(requests).unwrap());
             }
         }
 

@@ -4,6 +4,8 @@
 //! follow; its documentation is `#[utoipa::path]` on the handler, and a test holds the two together. Every request
 //! passes the boundary ([`boundary`]), where errors become problem documents and the one log line is written.
 
+#![expect(clippy::future_not_send, reason = "actix handles a request on one thread")]
+
 pub mod auth;
 mod boundary;
 mod client_addr;

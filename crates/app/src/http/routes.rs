@@ -10,7 +10,7 @@ use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route};
 use super::codes::Code;
 use super::problem::ApiError;
 
-type MakeRoute = Arc<dyn Fn() -> Route + Send + Sync>;
+type MakeRoute = Arc<dyn Fn(Method) -> Route + Send + Sync>;
 type AddState = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// Routes and the state that their handlers share. Cheap to clone: each worker thread builds its own resources from it.
@@ -87,8 +87,7 @@ impl RouteTable {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let verb = method.clone();
-        let make: MakeRoute = Arc::new(move || web::method(verb.clone()).to(handler.clone()));
+        let make: MakeRoute = Arc::new(move |method| web::method(method).to(handler.clone()));
         self.entries.push(Entry { method, path, documented: true, make });
         self
     }
@@ -157,13 +156,13 @@ fn resource(path: &str, entries: &[&Entry]) -> actix_web::Resource {
     let mut methods: Vec<Method> = Vec::new();
     let mut resource = web::resource(path);
     for entry in entries {
-        resource = resource.route((entry.make)());
+        resource = resource.route((entry.make)(entry.method.clone()));
         methods.push(entry.method.clone());
     }
     if methods.contains(&Method::GET) && !methods.contains(&Method::HEAD) {
         methods.push(Method::HEAD);
         for entry in entries.iter().filter(|entry| entry.method == Method::GET) {
-            resource = resource.route((entry.make)().method(Method::HEAD));
+            resource = resource.route((entry.make)(Method::HEAD));
         }
     }
     let own_options = methods.contains(&Method::OPTIONS);

@@ -57,6 +57,14 @@ impl RunningServer {
         self.address
     }
 
+    /// Returns when the server has ended, which it does by itself only when it failed. Not to be called again.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        (&mut self.task).await.map_err(io::Error::other)?
+    }
+
     /// Stops accepting, lets requests finish within the drain time, and returns when the last thread is gone.
     ///
     /// # Errors

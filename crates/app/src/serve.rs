@@ -1,0 +1,84 @@
+//! The life of the serving process, from the first socket to the last request.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use guiche_kernel::BoxError;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::Config;
+use crate::http::{self, RunningServer, ServerSettings};
+use crate::shutdown::Shutdown;
+use crate::telemetry::Metrics;
+use crate::wiring::{self, Workers};
+
+/// How long `/readyz` says no before connections are refused: a load balancer has to look first.
+const UNREADY_IN_PRODUCTION: Duration = Duration::from_secs(3);
+const WORKERS_END_WITHIN: Duration = Duration::from_secs(10);
+
+/// Serves until the process is told to stop.
+///
+/// # Errors
+/// When it could not start, or a server failed.
+pub async fn serve(config: &Config) -> Result<(), BoxError> {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut signals = Signals::listen()?;
+    let shutdown = Shutdown::default();
+    // The sockets first: a port in use should not cost a migration.
+    let listener = bind(config.http.listen_addr)?;
+    let metrics_listener = bind(config.http.metrics_addr)?;
+    let metrics = http::start_metrics(metrics_listener, &Metrics::install()?)?;
+    let wired = wiring::wire(config, &shutdown).await?;
+    let mut api = http::start(listener, &wired.table, wired.surface, ServerSettings::default())?;
+    tracing::info!(address = %api.address(), metrics = %metrics.address(), "listening");
+
+    tokio::select! {
+        () = signals.next() => tracing::info!("stopping"),
+        ended = api.ended() => return Err(ended.err().map_or("the server ended by itself".into(), Into::into)),
+    }
+    shutdown.begin();
+    tokio::select! {
+        outcome = stop(config, api, wired.workers, metrics) => outcome,
+        () = signals.next() => Err("stopped before the last request was answered, by a second signal".into()),
+    }
+}
+
+async fn stop(
+    config: &Config,
+    api: RunningServer,
+    workers: Workers,
+    metrics: RunningServer,
+) -> Result<(), BoxError> {
+    if config.is_production() {
+        tokio::time::sleep(UNREADY_IN_PRODUCTION).await;
+    }
+    api.stop().await?;
+    workers.stop(WORKERS_END_WITHIN).await;
+    metrics.stop().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, BoxError> {
+    TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}").into())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
