@@ -96,6 +96,7 @@ fn dispatch(cli: &Cli, environment: impl IntoIterator<Item = (OsString, OsString
         Command::Serve => {
             let config = read_config(cli, environment)?;
             logging::start(&config.log)?;
+            logging::log_panics();
             Ok(runtime()?.block_on(serve::serve(&config))?)
         }
         Command::Migrate => {

@@ -38,6 +38,18 @@ pub fn start(log: &Log) -> Result<(), String> {
     Ok(())
 }
 
+/// Lets a panic be a log line like any other, so that whoever reads lines of JSON can read it.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let message = payload.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let location = panic.location().map(tracing::field::display);
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(location, backtrace = %backtrace, "panicked: {}", message.unwrap_or("without a message"));
+    }));
+}
+
 fn filter(directives: &str) -> Result<EnvFilter, String> {
     check_filter(directives)?;
     let kept = directives.split(',').filter(|directive| !is_capped(directive));

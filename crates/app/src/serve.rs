@@ -14,6 +14,7 @@ use crate::wiring::{self, Workers};
 
 /// How long `/readyz` says no before connections are refused: a load balancer has to look first.
 const UNREADY_IN_PRODUCTION: Duration = Duration::from_secs(3);
+const METRICS_UPKEEP: Duration = Duration::from_secs(15);
 const WORKERS_END_WITHIN: Duration = Duration::from_secs(10);
 
 /// Serves until the process is told to stop.
@@ -29,8 +30,10 @@ pub async fn serve(config: &Config) -> Result<(), BoxError> {
     // The sockets first: a port in use should not cost a migration.
     let listener = bind(config.http.listen_addr)?;
     let metrics_listener = bind(config.http.metrics_addr)?;
-    let metrics = http::start_metrics(metrics_listener, &Metrics::install()?)?;
-    let wired = wiring::wire(config, &shutdown).await?;
+    let recorded = Metrics::install()?;
+    let metrics = http::start_metrics(metrics_listener, &recorded)?;
+    let mut wired = wiring::wire(config, &shutdown).await?;
+    wired.workers.spawn(|stop| keep_up(recorded, stop));
     let mut api = http::start(listener, &wired.table, wired.surface, ServerSettings::default())?;
     tracing::info!(address = %api.address(), metrics = %metrics.address(), "listening");
 
@@ -59,6 +62,12 @@ async fn stop(
     metrics.stop().await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn keep_up(metrics: Metrics, stop: Shutdown) {
+    while tokio::time::timeout(METRICS_UPKEEP, stop.begun()).await.is_err() {
+        metrics.upkeep();
+    }
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, BoxError> {

@@ -36,6 +36,12 @@ impl Metrics {
         Ok(metrics.clone())
     }
 
+    /// Folds what was recorded into its buckets. Without it, and without anybody who asks for the text, recordings
+    /// pile up; so call it now and then.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+
     /// The metrics as text.
     #[must_use]
     pub fn render(&self) -> String {

@@ -42,8 +42,11 @@ impl GeneratedSecrets {
     /// Writes the whole file aside and links it into place: a crash leaves no half secret, and whoever comes second
     /// finds the first one's file instead of replacing it.
     fn create(&self, path: &Path, name: &str, randomness: &dyn Randomness) -> io::Result<()> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&self.directory)?;
+        // Only the last folder is closed: the embedded server, which may be another user, lives beside it.
+        if let Some(parent) = self.directory.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o700))?;
         let mut bytes = Zeroizing::new([0_u8; 32]);
         randomness.fill(bytes.as_mut());

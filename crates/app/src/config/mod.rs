@@ -222,13 +222,22 @@ impl Reader {
         Http {
             listen_addr: self.address("LISTEN_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080))),
             metrics_addr: self.address("METRICS_ADDR", SocketAddr::from(([127, 0, 0, 1], 9090))),
-            trusted_proxies: self.value("TRUSTED_PROXIES", "", values::networks).unwrap_or_default(),
+            trusted_proxies: self.trusted_proxies(),
             limits: RateLimits {
                 address: self.value("RATE_LIMIT_ADDRESS", "1200/60", values::rate).flatten(),
                 account: self.value("RATE_LIMIT_ACCOUNT", "600/60", values::rate).flatten(),
                 login: self.value("RATE_LIMIT_LOGIN", "10/60", values::rate).flatten(),
             },
         }
+    }
+
+    fn trusted_proxies(&mut self) -> Vec<IpNet> {
+        let networks = self.value("TRUSTED_PROXIES", "", values::networks).unwrap_or_default();
+        if networks.iter().any(|network| network.prefix_len() == 0) {
+            self.problems
+                .refuse("TRUSTED_PROXIES trusts everybody: any client could then choose its own address");
+        }
+        networks
     }
 
     fn tokens(&mut self, production: bool) -> Tokens {

@@ -328,6 +328,8 @@ fn wrong_numbers_and_filters() {
         ("RATE_LIMIT_ACCOUNT", "lots"),
         ("RUST_LOG", "guiche=loud"),
         ("TRUSTED_PROXIES", "everyone"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0"),
+        ("TRUSTED_PROXIES", "::/0"),
     ] {
         assert_eq!(refusals(&sources(&[(name, value)])).len(), 1, "{name}={value}");
     }

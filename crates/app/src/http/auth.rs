@@ -39,3 +39,42 @@ pub fn refused_token() -> ApiError {
     ApiError::new(Code::Unauthorized, "The access token is not valid, or not any more.")
         .header(header::WWW_AUTHENTICATE, "Bearer realm=\"guiche\", error=\"invalid_token\"")
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError as _;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn token(headers: &[&str]) -> Result<String, String> {
+        let request = headers.iter().fold(TestRequest::default(), |request, value| {
+            request.append_header((header::AUTHORIZATION, *value))
+        });
+        bearer_token(&request.to_http_request()).map(str::to_owned).map_err(|error| {
+            let response = error.error_response();
+            assert_eq!(response.status(), 401);
+            response.headers().get(header::WWW_AUTHENTICATE).unwrap().to_str().unwrap().to_owned()
+        })
+    }
+
+    #[test]
+    fn tokens() {
+        assert_eq!(token(&["Bearer abc.def-ghi_"]).as_deref(), Ok("abc.def-ghi_"));
+        assert_eq!(token(&["bearer  abc"]).as_deref(), Ok("abc"), "the scheme has no case");
+    }
+
+    #[test]
+    fn who_sends_none_is_told_of_no_error() {
+        for headers in [&[][..], &["Basic YTpi"], &["Bearer"], &[""], &["abc"]] {
+            assert_eq!(token(headers).unwrap_err(), "Bearer realm=\"guiche\"", "{headers:?}");
+        }
+        for headers in [&["Bearer "][..], &["Bearer a", "Bearer a"]] {
+            assert_eq!(
+                token(headers).unwrap_err(),
+                "Bearer realm=\"guiche\", error=\"invalid_token\"",
+                "{headers:?}"
+            );
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! A route stands in one table ([`RouteTable`]), from which the resources, `405` with `Allow`, `HEAD` and `OPTIONS`
 //! follow; its documentation is `#[utoipa::path]` on the handler, and a test holds the two together. Every request
-//! passes the boundary ([`boundary`]), where errors become problem documents and the one log line is written.
+//! passes the boundary (`boundary.rs`), where errors become problem documents and the one log line is written.
 
 #![expect(clippy::future_not_send, reason = "actix handles a request on one thread")]
 

@@ -125,6 +125,11 @@ impl RouteTable {
         documented.map(|entry| (entry.method.to_string(), entry.path.to_owned())).collect()
     }
 
+    /// Method and path of every route.
+    pub(super) fn all(&self) -> impl Iterator<Item = (String, &'static str)> {
+        self.entries.iter().map(|entry| (entry.method.to_string(), entry.path))
+    }
+
     /// Registers everything.
     pub(super) fn configure(&self, config: &mut ServiceConfig) {
         for state in &self.states {
@@ -146,9 +151,7 @@ impl RouteTable {
 
 impl std::fmt::Debug for RouteTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.entries.iter().map(|entry| format!("{} {}", entry.method, entry.path)))
-            .finish()
+        f.debug_list().entries(self.all().map(|(method, path)| format!("{method} {path}"))).finish()
     }
 }
 

@@ -1,4 +1,7 @@
 //! The HTTP servers: bounded in every direction, and stopped without cutting anybody off.
+//!
+//! Bytes that are no request (a broken head, more than 96 headers or 128 KiB of them, a head that does not arrive in
+//! time) are refused by the parser below us, with a bare status: there is no request yet to make a problem of.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

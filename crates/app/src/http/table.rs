@@ -16,3 +16,17 @@ pub fn routes() -> RouteTable {
         .get("/docs/{file:.*}", docs::docs)
         .undocumented()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_route_stands_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (method, path) in super::routes().all() {
+            assert!(
+                seen.insert((method.clone(), path)),
+                "{method} {path}: the second would never be reached"
+            );
+        }
+    }
+}

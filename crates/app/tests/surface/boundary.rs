@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guiche_app::http::Timeouts;
+use guiche_app::http::{ServerSettings, Timeouts};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -151,4 +151,12 @@ async fn stopping_ends_streams_and_lets_requests_finish() {
         "idle connections do not use up the drain: {:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_arrive_is_not_waited_for() {
+    let setup = Setup::default();
+    let settings = ServerSettings { head_timeout: Duration::from_millis(100), ..setup.settings };
+    let server = Setup { settings, ..setup }.start();
+    assert_eq!(server.raw("GET /livez HTTP/1.1\r\nhost: x\r\n").await.status, 408);
 }

@@ -1,0 +1,116 @@
+//! Accounts and sessions.
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use guiche_users::{Accounts, PresentedPassword, Tokens, UserError};
+
+use super::SignedIn;
+use super::dto::{LoginBody, LoginForm, Me, PasswordBody, RefreshBody, RegisterBody, Registered, TokenPair};
+use super::refusals::{Any, Body, Login as LoginRefusals};
+use crate::http::boundary::Surface;
+use crate::http::context::{RequestContext, set_user};
+use crate::http::extract::{Json, Login};
+use crate::http::openapi::Problem;
+use crate::http::problem::ApiError;
+use crate::require;
+
+/// Registers an account.
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "accounts", request_body = RegisterBody, responses(
+    (status = 201, body = Registered),
+    (status = 409, body = Problem, description = "`email_taken`", content_type = "application/problem+json"),
+    (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
+    Any, Body,
+))]
+pub async fn register(accounts: Data<Accounts>, body: Json<RegisterBody>) -> Result<HttpResponse, ApiError> {
+    let (email, password) = require!(body.into_inner(), email, password)?;
+    let account = accounts.register(&email, password).await?;
+    Ok(HttpResponse::Created().json(Registered::from(account)))
+}
+
+/// Signs in: the OAuth2 password form, or JSON.
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "accounts",
+    request_body(content((LoginForm = "application/x-www-form-urlencoded"), (LoginBody = "application/json"))),
+    responses(
+        (status = 200, body = TokenPair),
+        (status = 401, body = Problem, description = "`invalid_credentials`", content_type = "application/problem+json"),
+        Any, Body,
+))]
+pub async fn login(
+    accounts: Data<Accounts>,
+    surface: Data<Surface>,
+    context: RequestContext,
+    request: HttpRequest,
+    login: Login,
+) -> Result<HttpResponse, ApiError> {
+    let attempt = surface.limits.try_login(context.client, &login.email)?;
+    let outcome = accounts.login(&login.email, &PresentedPassword::new(login.password)).await;
+    // Only a wrong password counts; a success does not, nor what could not be judged.
+    if !matches!(outcome, Err(UserError::InvalidCredentials)) {
+        attempt.take_back();
+    }
+    Ok(signed_in(&request, outcome?))
+}
+
+/// Spends a refresh token for a new pair.
+#[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "accounts", request_body = RefreshBody, responses(
+    (status = 200, body = TokenPair),
+    (status = 401, body = Problem, description = "`invalid_refresh_token`; a reused one ends its whole session", content_type = "application/problem+json"),
+    Any, Body,
+))]
+pub async fn refresh(
+    accounts: Data<Accounts>,
+    request: HttpRequest,
+    body: Json<RefreshBody>,
+) -> Result<HttpResponse, ApiError> {
+    let token = require!(body.into_inner(), refresh_token)?;
+    Ok(signed_in(&request, accounts.refresh(&token).await?))
+}
+
+/// Ends the session to which a refresh token belongs.
+#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "accounts", request_body = RefreshBody, responses(
+    (status = 204, description = "ended; the same for a token that is not known"), Any, Body,
+))]
+pub async fn logout(accounts: Data<Accounts>, body: Json<RefreshBody>) -> Result<HttpResponse, ApiError> {
+    let token = require!(body.into_inner(), refresh_token)?;
+    accounts.logout(&token).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Changes the password and ends every session, access tokens included.
+#[utoipa::path(put, path = "/api/v1/auth/password", tag = "accounts", security(("bearer" = [])),
+    request_body = PasswordBody, responses(
+        (status = 204),
+        (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
+        Any, Body, LoginRefusals,
+))]
+pub async fn change_password(
+    accounts: Data<Accounts>,
+    surface: Data<Surface>,
+    context: RequestContext,
+    SignedIn(caller): SignedIn,
+    body: Json<PasswordBody>,
+) -> Result<HttpResponse, ApiError> {
+    let (current, new) = require!(body.into_inner(), current_password, new_password)?;
+    // A stolen access token must not be a way to guess the password.
+    let attempt = surface.limits.try_login(context.client, &caller.user_id.to_string())?;
+    let outcome = accounts.change_password(&caller, &PresentedPassword::new(current), new).await;
+    if !matches!(outcome, Err(UserError::InvalidCredentials)) {
+        attempt.take_back();
+    }
+    outcome?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// One's own account.
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "accounts", security(("bearer" = [])), responses(
+    (status = 200, body = Me), Any, LoginRefusals,
+))]
+pub async fn me(accounts: Data<Accounts>, SignedIn(caller): SignedIn) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(Me::from(accounts.me(&caller).await?)))
+}
+
+fn signed_in(request: &HttpRequest, tokens: Tokens) -> HttpResponse {
+    set_user(request, tokens.caller.user_id);
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(TokenPair::from(tokens))
+}

@@ -1,0 +1,43 @@
+//! What can be bought; no login.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use guiche_tickets::{OperationId, Tickets};
+
+use super::dto::OperationDto;
+use super::refusals::Any;
+use crate::http::extract::Path;
+use crate::http::openapi::Problem;
+use crate::http::problem::ApiError;
+
+/// Every operation on offer.
+#[utoipa::path(get, path = "/api/v1/operations", tag = "operations", responses(
+    (status = 200, body = [OperationDto]), Any,
+))]
+pub async fn list(tickets: Data<Tickets>) -> Result<HttpResponse, ApiError> {
+    let operations: Vec<_> = tickets.operations().await?.into_iter().map(OperationDto::from).collect();
+    Ok(HttpResponse::Ok().json(operations))
+}
+
+/// One operation.
+#[utoipa::path(get, path = "/api/v1/operations/{id}", tag = "operations", params(("id" = i32, Path)), responses(
+    (status = 200, body = OperationDto),
+    (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
+    Any,
+))]
+pub async fn get(tickets: Data<Tickets>, id: Path<i32>) -> Result<HttpResponse, ApiError> {
+    let operation = tickets.operation(OperationId::new(id.into_inner())).await?;
+    Ok(HttpResponse::Ok().json(OperationDto::from(operation)))
+}
+
+/// One operation, by its machine name.
+#[utoipa::path(get, path = "/api/v1/operations/by-name/{name}", tag = "operations", params(("name" = String, Path)),
+    responses(
+        (status = 200, body = OperationDto),
+        (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
+        Any,
+))]
+pub async fn get_by_name(tickets: Data<Tickets>, name: Path<String>) -> Result<HttpResponse, ApiError> {
+    let operation = tickets.operation_by_name(&name.into_inner()).await?;
+    Ok(HttpResponse::Ok().json(OperationDto::from(operation)))
+}
