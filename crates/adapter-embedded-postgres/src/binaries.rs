@@ -15,6 +15,8 @@ use crate::{
 };
 
 const SUPPORTED: RangeInclusive<u32> = 15..=18;
+/// Suggested where a version must be named.
+const PREFERRED: u32 = 17;
 
 /// One installed server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +72,7 @@ fn choose(
     available.dedup();
     let cure = if SUPPORTED.contains(&major) {
         format!(
-            "install PostgreSQL {major} beside it with `{}`, or dump the data there and load it into a new data directory",
+            "install PostgreSQL {major} beside it with {}, or dump the data there and load it into a new data directory",
             install_command(made_by)
         )
     } else {
@@ -149,18 +151,17 @@ fn parse_version(text: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// The one command that installs a server on this machine.
+/// How to install a server on this machine: one command where we know it.
 fn install_command(major: Option<u32>) -> String {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let command = install_command_for(&release, major.filter(|major| SUPPORTED.contains(major)));
-    if Account::we_are_root() || command.starts_with("brew") {
-        command
-    } else {
-        format!("sudo sh -c '{command}'")
+    match install_command_for(&release, major.filter(|major| SUPPORTED.contains(major))) {
+        None => "your package manager".to_owned(),
+        Some(command) if Account::we_are_root() || command.starts_with("brew") => format!("`{command}`"),
+        Some(command) => format!("`sudo sh -c '{command}'`"),
     }
 }
 
-fn install_command_for(os_release: &str, major: Option<u32>) -> String {
+fn install_command_for(os_release: &str, major: Option<u32>) -> Option<String> {
     let value = |key: &str| {
         let line = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_default().trim_matches('"').to_owned()
@@ -168,21 +169,29 @@ fn install_command_for(os_release: &str, major: Option<u32>) -> String {
     let family = format!("{} {}", value("ID"), value("ID_LIKE"));
     let is = |names: &[&str]| family.split_whitespace().any(|word| names.contains(&word));
     let number = major.map_or_else(String::new, |major| major.to_string());
+    let numbered = major.unwrap_or(PREFERRED);
     if is(&["debian", "ubuntu"]) {
-        let package = major.map_or_else(|| "postgresql".to_owned(), |major| format!("postgresql-{major}"));
-        format!("apt-get update && apt-get install -y --no-install-recommends {package}")
+        let install = "apt-get install -y --no-install-recommends";
+        // The system's own archive has one version; the PostgreSQL project's has them all.
+        Some(major.map_or_else(
+            || format!("apt-get update && {install} postgresql"),
+            |major| {
+                let archive = "/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y";
+                format!("apt-get update && {install} ca-certificates postgresql-common && {archive} && {install} postgresql-{major}")
+            },
+        ))
     } else if is(&["alpine"]) {
-        format!("apk add postgresql{}", if number.is_empty() { "17" } else { &number })
+        Some(format!("apk add postgresql{numbered}"))
     } else if is(&["fedora", "rhel", "centos"]) {
-        format!("dnf install -y postgresql{number}-server")
-    } else if is(&["arch"]) {
-        "pacman -S --noconfirm postgresql".to_owned()
+        Some(format!("dnf install -y postgresql{number}-server"))
+    } else if is(&["arch"]) && major.is_none() {
+        Some("pacman -S --noconfirm postgresql".to_owned())
     } else if is(&["suse", "opensuse"]) {
-        format!("zypper install -y postgresql{number}-server")
+        Some(format!("zypper install -y postgresql{number}-server"))
     } else if cfg!(target_os = "macos") {
-        format!("brew install postgresql@{}", if number.is_empty() { "17" } else { &number })
+        Some(format!("brew install postgresql@{numbered}"))
     } else {
-        "your package manager: the PostgreSQL server, 15 to 18".to_owned()
+        None
     }
 }
 
@@ -241,15 +250,15 @@ mod tests {
     #[test]
     fn each_system_has_its_command() {
         let debian = "PRETTY_NAME=\"Debian\"\nID=debian\n";
-        assert!(install_command_for(debian, None).ends_with("--no-install-recommends postgresql"));
-        assert!(
-            install_command_for("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", Some(16))
-                .ends_with(" postgresql-16")
-        );
-        assert_eq!(install_command_for("ID=alpine\n", Some(16)), "apk add postgresql16");
-        assert_eq!(
-            install_command_for("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"", None),
-            "dnf install -y postgresql-server"
-        );
+        let command = |release, major| install_command_for(release, major).unwrap();
+        assert!(command(debian, None).ends_with("--no-install-recommends postgresql"));
+        let other = command("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", Some(16));
+        assert!(other.contains("apt.postgresql.org.sh") && other.ends_with(" postgresql-16"), "{other}");
+        assert_eq!(command("ID=alpine\n", Some(16)), "apk add postgresql16");
+        let rocky = "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"";
+        assert_eq!(command(rocky, None), "dnf install -y postgresql-server");
+        if cfg!(target_os = "linux") {
+            assert_eq!(install_command_for("ID=unheard-of\n", None), None);
+        }
     }
 }

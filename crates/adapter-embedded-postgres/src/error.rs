@@ -10,22 +10,22 @@ use std::{io, path::PathBuf, time::Duration};
 pub enum EmbeddedError {
     /// No PostgreSQL server binaries were found.
     #[error(
-        "no PostgreSQL server binaries found (looked in {searched}); install PostgreSQL 15 to 18 with `{install}`, or set a database URL"
+        "no PostgreSQL server binaries found (looked in {searched}); install PostgreSQL 15 to 18 with {install}, or set a database URL"
     )]
     NoBinaries {
         /// The places that were searched.
         searched: String,
-        /// The command that installs them on this machine.
+        /// How to install them on this machine.
         install: String,
     },
     /// Server binaries were found, of unsupported versions only.
     #[error(
-        "the PostgreSQL server found is {found}, and 15 to 18 are supported; install one with `{install}`, or set a database URL"
+        "the PostgreSQL server found is {found}, and 15 to 18 are supported; install one with {install}, or set a database URL"
     )]
     UnsupportedVersion {
         /// What was found, and where.
         found: String,
-        /// The command that installs a supported version on this machine.
+        /// How to install a supported version on this machine.
         install: String,
     },
     /// The cluster was made by another major version than any that is installed.

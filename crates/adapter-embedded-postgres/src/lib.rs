@@ -1,4 +1,9 @@
-//! A private PostgreSQL server that Guichê's processes share and that ends with the last of them.
+#![doc = include_str!("../README.md")]
+//!
+//! # Reading order
+//!
+//! `share` (the public face), `server` (looks at what there is and brings it to where it should be), `locks`,
+//! `postmaster` (is it alive?), `watcher.sh`, and at leisure `place`, `account`, `binaries`, `bootstrap`.
 
 mod account;
 mod binaries;

@@ -25,7 +25,7 @@ use crate::{
 
 const PAUSE: Duration = Duration::from_millis(5);
 /// A watcher ends within moments of its server; after this long it is stuck on a server that it did not start.
-const EVICT_AFTER: Duration = Duration::from_secs(2);
+const EVICT_AFTER: Duration = Duration::from_millis(500);
 /// A server that stops, or is deaf, gets this long by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A new server can meet the leavings of a killed one for this long.
@@ -286,10 +286,10 @@ impl Server {
             }
             let output = Account::output(command).await.map_err(io_error("run initdb for", &new))?;
             if output.status.success() {
-                let script =
-                    format!(r#"cd "$1" && mv {fresh} data && {{ sync -f data 2>/dev/null || sync; }}"#);
-                let script = if durable { script } else { format!(r#"cd "$1" && mv {fresh} data"#) };
+                let script = format!(r#"cd "$1" && mv {fresh} data"#);
                 place.shell_at_home("put the new cluster in place in", &script).await?;
+                let synced = File::open(&place.home).and_then(|home| home.sync_all());
+                synced.map_err(io_error("make durable", &place.home))?;
                 tracing::info!(directory = %place.data().display(), duration_ms = %begun.elapsed().as_millis(), "cluster made");
                 return Ok(());
             }

@@ -39,9 +39,13 @@ wait_for_the_last_sharer() {
   done
 }
 
-# An adopted server is not our child: its number may have passed to another process, so its pid file must agree.
+# A dead process that nobody has reaped can still be signalled. An adopted server is not our child: its number may have
+# passed to another process, so its pid file must agree.
 lives() {
   kill -0 "$server" 2>/dev/null || return 1
+  state=
+  { read -r _ _ state _ <"/proc/$server/stat"; } 2>/dev/null
+  [ "$state" = Z ] && return 1
   [ "$adopted" = no ] && return 0
   first=
   { read -r first <"$home/data/postmaster.pid"; } 2>/dev/null

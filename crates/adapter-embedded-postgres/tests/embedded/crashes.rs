@@ -1,40 +1,13 @@
-//! Whatever is killed: no orphan for ever, no start that fails, no data lost.
+//! Processes and servers are killed: no orphan for ever, no start that fails, no data lost.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, process::Command};
 
-use guiche_adapter_embedded_postgres::{EmbeddedPostgres, Options};
 use tokio::time::Instant;
 use tokio_postgres::NoTls;
 
-use crate::support::{World, alive, ask, children, eventually, kill, processes, status, try_ask};
-
-/// What a crash must not take along.
-async fn remember(server: &EmbeddedPostgres) {
-    ask(server, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)").await;
-}
-
-async fn remembers(server: &EmbeddedPostgres) {
-    assert_eq!(ask(server, "SELECT sum(n) FROM kept").await, "7");
-}
-
-async fn kill_the_server(world: &World) {
-    let pid = world.postmaster();
-    kill("KILL", &pid.to_string());
-    eventually("the server is dead", || async { !alive(pid) }).await;
-}
-
-/// Kills watcher and server together, as a power cut would, but for the sessions.
-async fn kill_the_group(world: &World) {
-    let pid = world.postmaster();
-    kill("KILL", &format!("-{}", world.watcher()));
-    eventually("the server is dead", || async { !alive(pid) }).await;
-}
-
-/// The part of the watcher that waits for the last sharer.
-fn waiting_part(world: &World) -> u32 {
-    let (watcher, server) = (world.watcher(), world.postmaster());
-    *children(watcher).iter().find(|pid| **pid != server).expect("the waiting part")
-}
+use crate::support::{
+    World, alive, ask, eventually, kill, kill_the_group, kill_the_server, remember, remembers, try_ask,
+};
 
 #[tokio::test]
 async fn a_killed_process_leaves_no_server() {
@@ -158,101 +131,6 @@ async fn sessions_that_outlive_their_server_do_not_block_its_return() {
 }
 
 #[tokio::test]
-async fn a_killed_watcher_is_missed_by_nobody() {
-    let world = World::new();
-    let server = world.start().await;
-    let pid = world.postmaster();
-    kill("KILL", &world.watcher().to_string());
-    eventually("the watcher is dead", || async { !alive(world.watcher()) }).await;
-    server.ensure_running().await.unwrap();
-    assert_eq!(ask(&server, "SELECT 1").await, "1");
-    assert_eq!(world.postmaster(), pid);
-    drop(server);
-    eventually("its other half stops the server", || async { !alive(pid) }).await;
-    assert!(world.log().contains("database system is shut down"), "{}", world.log());
-    world.start().await.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_server_without_any_watcher_is_adopted() {
-    let world = World::new();
-    let server = world.start().await;
-    remember(&server).await;
-    let pid = world.postmaster();
-    for _ in 0..2 {
-        // Twice: an adopting watcher can be killed too.
-        let old = world.watcher();
-        for part in children(old).into_iter().filter(|part| *part != pid) {
-            kill("KILL", &part.to_string());
-        }
-        kill("KILL", &old.to_string());
-        eventually("the watcher is dead", || async { !alive(old) }).await;
-        server.ensure_running().await.unwrap();
-        eventually("there is a new watcher", || async { world.watcher() != old }).await;
-    }
-    assert_eq!(world.postmaster(), pid, "the server itself went on");
-    server.shutdown().await.unwrap();
-    assert!(!alive(pid));
-    remembers(&world.start().await).await;
-}
-
-#[tokio::test]
-async fn the_waiting_part_alone_is_replaced() {
-    let world = World::new();
-    let server = world.start().await;
-    let pid = world.postmaster();
-    kill("KILL", &waiting_part(&world).to_string());
-    let old = world.watcher();
-    eventually("there is a new watcher", || async {
-        server.ensure_running().await.unwrap();
-        world.watcher() != old
-    })
-    .await;
-    assert_eq!(world.postmaster(), pid);
-    server.shutdown().await.unwrap();
-    eventually("the old half is gone too", || async { !alive(old) }).await;
-}
-
-#[tokio::test]
-async fn an_adopted_server_that_dies_is_replaced() {
-    let world = World::new();
-    let server = world.start().await;
-    remember(&server).await;
-    let old = world.watcher();
-    for part in children(old).into_iter().filter(|part| *part != world.postmaster()) {
-        kill("KILL", &part.to_string());
-    }
-    kill("KILL", &old.to_string());
-    eventually("it is adopted", || async {
-        server.ensure_running().await.unwrap();
-        world.watcher() != old
-    })
-    .await;
-    // Its watcher is not its parent and does not notice.
-    kill_the_server(&world).await;
-    server.ensure_running().await.unwrap();
-    remembers(&server).await;
-    server.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn an_orphan_without_process_and_watcher_is_shared_by_the_next_start() {
-    let world = World::new();
-    let mut holder = world.hold();
-    let pid: u32 = holder.ready().parse().unwrap();
-    kill("STOP", &format!("-{}", world.watcher()));
-    kill("KILL", &waiting_part(&world).to_string());
-    kill("KILL", &world.watcher().to_string());
-    holder.kill();
-    kill("CONT", &pid.to_string());
-    let server = world.start().await;
-    assert_eq!(ask(&server, "SELECT 1").await, "1");
-    assert_eq!(world.postmaster(), pid);
-    server.shutdown().await.unwrap();
-    assert!(!alive(pid));
-}
-
-#[tokio::test]
 async fn everything_killed_at_once_starts_again() {
     let world = World::new();
     for round in 0..3 {
@@ -327,39 +205,4 @@ async fn a_lost_socket_is_replaced() {
     fs::remove_file(server.socket_directory().join(".s.PGSQL.5432")).unwrap();
     server.ensure_running().await.unwrap();
     remembers(&server).await;
-}
-
-#[tokio::test]
-async fn a_signal_to_the_whole_group_loses_nobody() {
-    let world = World::new();
-    let server = world.start().await;
-    let pid = world.postmaster();
-    // What a service manager sends to everybody; the server takes it for a polite request to end.
-    kill("TERM", &format!("-{}", world.watcher()));
-    eventually("the server has ended", || async { !alive(pid) }).await;
-    drop(server);
-    let begun = Instant::now();
-    let server = world.start().await;
-    assert_eq!(ask(&server, "SELECT 1").await, "1");
-    assert!(begun.elapsed() < Duration::from_secs(10));
-    server.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn nothing_of_us_stays_behind() {
-    let world = World::new();
-    let server =
-        EmbeddedPostgres::start(Options { linger: Duration::from_secs(1), ..world.options() }).await.unwrap();
-    let group = world.watcher();
-    kill_the_server(&world).await;
-    server.ensure_running().await.unwrap();
-    let next = world.watcher();
-    drop(server);
-    world.stopped().await;
-    eventually("both groups are empty", || async {
-        !processes()
-            .iter()
-            .any(|pid| [group, next].iter().any(|group| status(*pid, "NSpgid:") == Some(*group)))
-    })
-    .await;
 }

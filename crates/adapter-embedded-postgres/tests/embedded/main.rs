@@ -13,3 +13,4 @@ mod crashes;
 mod placement;
 mod sharing;
 mod support;
+mod watching;

@@ -1,6 +1,7 @@
 //! What the tests share: a world of their own, processes to kill, and bounded waiting.
 
 use std::{
+    ffi::OsString,
     fs,
     future::Future,
     io::{BufRead as _, BufReader, Write as _},
@@ -78,10 +79,15 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // A server that is killed leaves its shared memory behind, so it gets a while to stop.
+        // A server that is killed leaves its shared memory behind, so it gets a while to stop; a lingering one is told.
         let begun = Instant::now();
-        while self.data().join("postmaster.pid").exists() && begun.elapsed() < Duration::from_secs(3) {
-            std::thread::sleep(Duration::from_millis(5));
+        while let Some(pid) = first_number(&self.data().join("postmaster.pid"))
+            && begun.elapsed() < Duration::from_secs(5)
+        {
+            if begun.elapsed() > Duration::from_secs(1) && alive(pid) {
+                kill("INT", &pid.to_string());
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
         for pid in processes() {
             if fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(self.root.path())) {
@@ -98,7 +104,13 @@ pub(crate) struct Holder {
 
 impl Holder {
     pub(crate) fn spawn(directory: PathBuf, fallback: PathBuf) -> Self {
+        Self::spawn_with_path(directory, fallback, std::env::var_os("PATH").unwrap())
+    }
+
+    /// One that finds other programs than we do.
+    pub(crate) fn spawn_with_path(directory: PathBuf, fallback: PathBuf, programs: OsString) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
+            .env("PATH", programs)
             .args(["--exact", "support::hold_a_share_until_killed", "--nocapture"])
             .env(HOLD, directory)
             .env("GUICHE_TEST_FALLBACK", fallback)
@@ -159,6 +171,28 @@ pub(crate) async fn try_ask(url: &str, sql: &str) -> Result<String, tokio_postgr
         _ => None,
     });
     Ok(value.unwrap_or_default())
+}
+
+/// What a crash must not take along.
+pub(crate) async fn remember(server: &EmbeddedPostgres) {
+    ask(server, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)").await;
+}
+
+pub(crate) async fn remembers(server: &EmbeddedPostgres) {
+    assert_eq!(ask(server, "SELECT sum(n) FROM kept").await, "7");
+}
+
+pub(crate) async fn kill_the_server(world: &World) {
+    let pid = world.postmaster();
+    kill("KILL", &pid.to_string());
+    eventually("the server is dead", || async { !alive(pid) }).await;
+}
+
+/// Kills watcher and server together, as a power cut would, but for the sessions.
+pub(crate) async fn kill_the_group(world: &World) {
+    let pid = world.postmaster();
+    kill("KILL", &format!("-{}", world.watcher()));
+    eventually("the server is dead", || async { !alive(pid) }).await;
 }
 
 /// Asks again until it is so; fails after half a minute.
