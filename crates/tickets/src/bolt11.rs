@@ -3,12 +3,15 @@
 //! A provider's mistake is a provider incident, not a QR code. The checks follow BOLT11 (lightning/bolts,
 //! `11-payment-encoding.md`) for the decoding, and our own contract with the provider for the rest.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use guiche_kernel::{Sats, Timestamp};
-use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescriptionRef, Currency, RawTaggedField, TaggedField};
+use lightning_invoice::{
+    Bolt11Invoice, Bolt11InvoiceDescriptionRef, Currency, RawTaggedField, SignedRawBolt11Invoice, TaggedField,
+};
 
 use crate::PaymentHash;
 
@@ -99,7 +102,7 @@ pub struct Expected<'a> {
 /// Why an invoice is refused. None of these says what the invoice contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GuardRefusal {
-    /// It is not BOLT11: encoding, checksum, mandatory fields, or the signature.
+    /// It is not BOLT11: encoding, checksum, mandatory fields, the signature; or it can be read in two ways.
     #[error("the invoice is not valid BOLT11")]
     Malformed,
     /// It is for another network.
@@ -132,6 +135,10 @@ pub enum GuardRefusal {
 /// The first [`GuardRefusal`] found.
 pub fn guard(bolt11: &str, expected: &Expected<'_>) -> Result<Timestamp, GuardRefusal> {
     let invoice: Bolt11Invoice = bolt11.parse().map_err(|_| GuardRefusal::Malformed)?;
+    let raw = invoice.clone().into_signed_raw();
+    if !reads_in_one_way(bolt11, &raw) {
+        return Err(GuardRefusal::Malformed);
+    }
     check_network(&invoice, expected.network)?;
     if invoice.amount_milli_satoshis() != Some(expected.amount.as_msats()) {
         return Err(GuardRefusal::WrongAmount);
@@ -146,7 +153,7 @@ pub fn guard(bolt11: &str, expected: &Expected<'_>) -> Result<Timestamp, GuardRe
             return Err(GuardRefusal::WrongDescription);
         }
     }
-    if offers_another_way(&invoice) {
+    if offers_another_way(&raw) {
         return Err(GuardRefusal::OtherWayToPay);
     }
     check_expiry(&invoice, expected)
@@ -172,10 +179,26 @@ fn check_expiry(invoice: &Bolt11Invoice, expected: &Expected<'_>) -> Result<Time
     if expires_at <= expected.now { Err(GuardRefusal::AlreadyExpired) } else { Ok(expires_at) }
 }
 
+/// Whether every decoder finds what ours does. Ours checks the signature over its own spelling of what it has read, takes
+/// the first of two equal fields, and ignores the recovery id where the payee is named; the payer's wallet may hash the
+/// very words, take the last, or recover another payee.
+fn reads_in_one_way(bolt11: &str, raw: &SignedRawBolt11Invoice) -> bool {
+    let mut seen = HashSet::new();
+    let data = raw.raw_invoice();
+    data.known_tagged_fields()
+        .filter(|field| !matches!(field, TaggedField::PrivateRoute(_)))
+        .all(|field| seen.insert(field.tag().to_u8()))
+        && raw.to_string() == bolt11.to_ascii_lowercase()
+        && match (raw.recover_payee_pub_key(), data.payee_pub_key()) {
+            (Ok(signer), Some(payee)) => signer == *payee,
+            (Ok(_), None) => true,
+            (Err(_), _) => false,
+        }
+}
+
 /// Any field `f` counts, also one of a version that the decoder does not know. So does a route hint that it cannot read:
 /// a more lenient decoder in the payer's wallet may.
-fn offers_another_way(invoice: &Bolt11Invoice) -> bool {
-    let raw = invoice.clone().into_signed_raw();
+fn offers_another_way(raw: &SignedRawBolt11Invoice) -> bool {
     raw.raw_invoice().data.tagged_fields.iter().any(|field| match field {
         RawTaggedField::KnownSemantics(TaggedField::Fallback(_)) => true,
         RawTaggedField::KnownSemantics(TaggedField::PrivateRoute(hint)) => {

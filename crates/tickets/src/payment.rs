@@ -66,6 +66,12 @@ impl Preimage {
         &self.0
     }
 
+    /// The 64 hexadecimal digits, for the payer's own eyes.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+
     /// The payment hash that this preimage unlocks.
     #[must_use]
     pub fn payment_hash(&self) -> PaymentHash {

@@ -13,8 +13,8 @@ use std::time::Duration;
 use guiche_kernel::{Actor, Caller, Clock, Ids, Timer};
 
 use crate::{
-    InvoiceGateway, Network, Operation, OperationCatalogue, OperationId, Ticket, TicketError, TicketId,
-    TicketPage, TicketQuery, TicketStore,
+    Invoice, InvoiceGateway, Network, Operation, OperationCatalogue, OperationId, PaymentHash, Ticket,
+    TicketError, TicketId, TicketPage, TicketQuery, TicketStore,
 };
 
 pub use invoicing::FreshInvoice;
@@ -128,6 +128,16 @@ impl Tickets {
     /// [`TicketError::Store`].
     pub async fn list(&self, caller: Caller, query: &TicketQuery) -> Result<TicketPage, TicketError> {
         Ok(self.ports.store.list(caller, query).await?)
+    }
+
+    /// An invoice that the actor may see.
+    ///
+    /// # Errors
+    /// [`TicketError::Store`].
+    pub async fn invoice(&self, actor: Actor, hash: &PaymentHash) -> Result<Option<Invoice>, TicketError> {
+        let Some(id) = self.ports.store.ticket_of(actor, hash).await? else { return Ok(None) };
+        let ticket = self.ports.store.find(actor, id).await?;
+        Ok(ticket.and_then(|ticket| ticket.invoice(hash).cloned()))
     }
 
     async fn get_as(&self, actor: Actor, id: TicketId) -> Result<Ticket, TicketError> {

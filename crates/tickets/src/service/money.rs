@@ -227,7 +227,14 @@ impl Tickets {
     async fn ask(&self, gateway: &dyn InvoiceGateway, invoice: &Invoice) -> Result<Finding, GatewayError> {
         let asked_at = self.ports.clock.now();
         // An invoice that the provider does not know was never paid.
-        let status = gateway.status(&invoice.id).await?.unwrap_or(ProviderStatus::Unpaid);
+        let answer = gateway.status(&invoice.id).await.map_err(|refusal| match refusal {
+            GatewayError::Unavailable(_) => refusal,
+            // A refusal or nonsense is no answer to this question either.
+            GatewayError::Rejected(_) | GatewayError::Nonsense(_) => {
+                GatewayError::Unavailable(refusal.into())
+            }
+        })?;
+        let status = answer.unwrap_or(ProviderStatus::Unpaid);
         Ok(Finding { payment_hash: invoice.payment_hash, asked_at, status })
     }
 
