@@ -54,7 +54,9 @@ fn filter(directives: &str) -> Result<EnvFilter, String> {
     check_filter(directives)?;
     let kept = directives.split(',').filter(|directive| !is_capped(directive));
     let capped = CAPPED.iter().map(|target| format!("{target}=warn"));
-    let all: Vec<String> = kept.map(str::to_owned).chain(capped).collect();
+    // Its lines about threads say nothing to an operator; who wants them names it.
+    let quiet = std::iter::once("actix_server=warn");
+    let all: Vec<String> = quiet.chain(kept).map(str::to_owned).chain(capped).collect();
     EnvFilter::builder().parse(all.join(",")).map_err(|error| error.to_string())
 }
 
@@ -67,6 +69,12 @@ fn is_capped(directive: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quiet_library_may_be_asked_for() {
+        assert!(filter("info").unwrap().to_string().contains("actix_server=warn"));
+        assert!(filter("info,actix_server=debug").unwrap().to_string().contains("actix_server=debug"));
+    }
 
     #[test]
     fn caps_hold_whatever_is_asked_for() {

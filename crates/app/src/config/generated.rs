@@ -98,6 +98,17 @@ mod tests {
     }
 
     #[test]
+    fn the_data_directory_itself_stays_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = dir.path().join("new");
+        GeneratedSecrets::below(&data_dir).get_or_create("jwt", &SeededRandomness::new(1)).unwrap();
+        let mode = fs::metadata(&data_dir).unwrap().permissions().mode();
+        let usual = dir.path().join("usual");
+        fs::create_dir(&usual).unwrap();
+        assert_eq!(mode, fs::metadata(usual).unwrap().permissions().mode());
+    }
+
+    #[test]
     fn many_at_once_agree() {
         let dir = tempfile::tempdir().unwrap();
         let found: Vec<[u8; 32]> = std::thread::scope(|scope| {

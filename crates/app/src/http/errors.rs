@@ -13,8 +13,14 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(_) => Self::new(Code::DatabaseUnavailable, "storage is unavailable")
                 .retry_after(std::time::Duration::from_secs(5))
                 .caused_by(error),
-            // A use case that expects these handles them; here they are a defect.
-            StoreError::Duplicate | StoreError::Conflict | StoreError::Corrupt(_) => Self::internal(error),
+            // Somebody else was first, and the use case had no better answer: the same request may well succeed now.
+            StoreError::Conflict => {
+                Self::new(Code::DatabaseUnavailable, "storage refused a concurrent change")
+                    .retry_after(std::time::Duration::from_secs(1))
+                    .caused_by(error)
+            }
+            // A use case that expects a duplicate handles it; here it is a defect.
+            StoreError::Duplicate | StoreError::Corrupt(_) => Self::internal(error),
         }
     }
 }

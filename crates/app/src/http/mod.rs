@@ -3,6 +3,11 @@
 //! A route stands in one table ([`RouteTable`]), from which the resources, `405` with `Allow`, `HEAD` and `OPTIONS`
 //! follow; its documentation is `#[utoipa::path]` on the handler, and a test holds the two together. Every request
 //! passes the boundary (`boundary.rs`), where errors become problem documents and the one log line is written.
+//!
+//! To add a route: a handler with `#[utoipa::path]` (status codes with descriptions), a line in `table.rs`, the
+//! handler's name in the list of paths in `openapi.rs`, a test over HTTP. The handler takes what it needs as
+//! `Data<…>` (given once by [`RouteTable::state`]), its input by the strict extractors of [`extract`], and returns
+//! `Result<HttpResponse, ApiError>`; a domain's refusals become codes in `errors.rs`.
 
 #![expect(clippy::future_not_send, reason = "actix handles a request on one thread")]
 

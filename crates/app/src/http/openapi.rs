@@ -98,6 +98,22 @@ mod tests {
     }
 
     #[test]
+    fn every_answer_is_described() {
+        let value = serde_json::to_value(document()).unwrap();
+        for (path, item) in value["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    assert!(
+                        answer["description"].is_string(),
+                        "{method} {path} {status}: the standard requires one"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn it_is_openapi_3_1_and_stable() {
         let text = json();
         assert!(text.contains("\"openapi\": \"3.1"), "{text}");

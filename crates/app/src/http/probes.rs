@@ -19,7 +19,9 @@ pub(super) struct Live {
 }
 
 /// Whether the process runs.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Live)))]
+#[utoipa::path(get, path = "/livez", tag = "health", responses(
+    (status = 200, body = Live, description = "it runs"),
+))]
 pub(super) async fn livez() -> impl Responder {
     HttpResponse::Ok().json(Live { status: "ok" })
 }

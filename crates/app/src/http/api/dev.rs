@@ -1,0 +1,96 @@
+//! The payer's wallet, played; only where the Lightning provider is the development stub.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use guiche_adapter_spark::{PayError, PayMoment, SparkStub, WalletPayment};
+use guiche_kernel::{Actor, Timestamp};
+use guiche_tickets::{PaymentHash, Tickets};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::refusals::Any;
+use crate::http::codes::Code;
+use crate::http::extract::{Path, Query};
+use crate::http::openapi::Problem;
+use crate::http::problem::ApiError;
+use crate::http::routes::RouteTable;
+
+/// The route, for a process whose provider is the stub.
+#[must_use]
+pub fn routes(stub: Arc<SparkStub>) -> RouteTable {
+    table().state(stub)
+}
+
+/// The route alone, as the documentation needs it.
+pub(in crate::http) fn table() -> RouteTable {
+    RouteTable::new().post("/dev/invoices/{payment_hash}/pay", pay)
+}
+
+/// How to pay.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PayQuery {
+    /// `true`: as a payment that was held up on its way and arrives after the expiry.
+    late: Option<bool>,
+}
+
+/// A payment, as the payer's wallet has it.
+#[derive(Serialize, ToSchema)]
+pub struct PaidDto {
+    payment_hash: String,
+    /// The proof of payment.
+    preimage: String,
+    #[schema(value_type = u64)]
+    amount_sats: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    paid_at: Timestamp,
+}
+
+impl From<WalletPayment> for PaidDto {
+    fn from(payment: WalletPayment) -> Self {
+        Self {
+            payment_hash: payment.payment_hash.to_string(),
+            preimage: payment.preimage.to_hex(),
+            amount_sats: payment.amount.get(),
+            paid_at: payment.paid_at,
+        }
+    }
+}
+
+/// Plays the payer's wallet (with the development stub only).
+#[utoipa::path(post, path = "/dev/invoices/{payment_hash}/pay", tag = "development",
+    params(("payment_hash" = String, Path), PayQuery), responses(
+        (status = 200, body = PaidDto),
+        (status = 404, body = Problem, description = "`not_found`", content_type = "application/problem+json"),
+        (status = 409, body = Problem, description = "`invalid_ticket_state`: it is paid, or has run out", content_type = "application/problem+json"),
+        Any,
+))]
+pub async fn pay(
+    stub: Data<SparkStub>,
+    tickets: Data<Tickets>,
+    hash: Path<String>,
+    query: Query<PayQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let unknown = || ApiError::not_found(Code::NotFound);
+    let hash: PaymentHash = hash.into_inner().parse().map_err(|_| unknown())?;
+    let invoice = tickets.invoice(Actor::Worker, &hash).await?.ok_or_else(unknown)?;
+    let moment = if query.into_inner().late == Some(true) { PayMoment::Late } else { PayMoment::Now };
+    let paid = stub.force_pay(&invoice.id, moment).await?;
+    Ok(HttpResponse::Ok().json(PaidDto::from(paid)))
+}
+
+impl From<PayError> for ApiError {
+    fn from(error: PayError) -> Self {
+        match error {
+            PayError::UnknownInvoice => Self::not_found(Code::NotFound),
+            PayError::AlreadyPaid { .. } | PayError::Expired { .. } | PayError::InvalidMoment => {
+                Self::new(Code::InvalidTicketState, error.to_string())
+            }
+            PayError::Ledger(_) => Self::internal(error),
+        }
+    }
+}
