@@ -22,7 +22,7 @@ use super::keys::{Keys, Purpose};
 const HEADER: &str = "guiche-spark-stub-payments 1";
 
 /// A lock is held for one flush to disk; who holds it for seconds is stopped or stuck, and to wait on would hang us too.
-const LOCK_TRIES: u32 = 2500;
+const LOCK_TRIES: u32 = 1000;
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// What became of a payment.

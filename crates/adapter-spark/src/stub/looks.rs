@@ -1,7 +1,8 @@
 //! How often the payer has looked at which invoice.
 //!
 //! A convenience, so it may be forgotten: it lives in memory and is bounded. Ordered by expiry, because what runs out
-//! first is worth least.
+//! first is worth least. A count outlives the payment it led to: a look that read "unpaid" a moment before must not
+//! start anew.
 
 use std::collections::BTreeMap;
 
@@ -33,10 +34,6 @@ impl Looks {
         }
         self.counts.insert(place, count);
         count
-    }
-
-    pub(super) fn forget(&mut self, expires_at: Timestamp, hash: PaymentHash) {
-        self.counts.remove(&(expires_at, hash));
     }
 
     fn make_room(&mut self, now: Timestamp) {
@@ -72,8 +69,6 @@ mod tests {
         assert_eq!(looks.count(after(60), one, NOON), 1);
         assert_eq!(looks.count(after(60), two, NOON), 1);
         assert_eq!(looks.count(after(60), one, NOON), 2);
-        looks.forget(after(60), one);
-        assert_eq!(looks.count(after(60), one, NOON), 1);
         assert_eq!(looks.count(after(60), two, NOON), 2);
     }
 

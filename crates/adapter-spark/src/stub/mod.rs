@@ -168,8 +168,7 @@ impl SparkStub {
         Ok(Some(status_of(paid_at)))
     }
 
-    /// Counts a look at an unpaid invoice, and pays it when it is time. The count is forgotten only after the payment
-    /// is durable: when the ledger fails, the next look tries again.
+    /// Counts a look at an unpaid invoice, and pays it when it is time. When the ledger fails, the next look tries again.
     async fn count_look(&self, facts: &Facts) -> Result<Option<Timestamp>, LedgerError> {
         let now = self.clock.now();
         if now > facts.expires_at() {
@@ -179,12 +178,10 @@ impl SparkStub {
         if self.looks().count(facts.expires_at(), hash, now) < Self::LOOKS_UNTIL_PAID {
             return Ok(None);
         }
-        let paid_at = match self.record(facts, now).await? {
+        Ok(Some(match self.record(facts, now).await? {
             Recorded::First => now,
             Recorded::Before(paid_at) => paid_at,
-        };
-        self.looks().forget(facts.expires_at(), hash);
-        Ok(Some(paid_at))
+        }))
     }
 
     async fn paid_at(&self, facts: &Facts) -> Result<Option<Timestamp>, LedgerError> {
