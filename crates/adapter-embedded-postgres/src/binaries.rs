@@ -61,7 +61,8 @@ fn choose(
             .collect();
         return Err(EmbeddedError::UnsupportedVersion {
             found: found.join(", "),
-            install: install_command(made_by),
+            // What the system offers by itself is likely what was found.
+            install: install_command(made_by.or(Some(PREFERRED))),
         });
     };
     let Some(major) = made_by else { return Ok((*newest).clone()) };

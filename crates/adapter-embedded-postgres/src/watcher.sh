@@ -31,25 +31,33 @@ fi
 wait_for_the_last_sharer() {
   exec 8<>"$home/lock/share" || exit 1
   while :; do
-    lock -x || { sleep 1 9<&-; continue; }
+    lock -x || { pause 1; continue; }
     [ "$linger" = 0 ] && return
     lock -u
-    sleep "$linger" 8<&- 9<&-
+    pause "$linger"
     lock -xn && return
   done
 }
 
-# A dead process that nobody has reaped can still be signalled. An adopted server is not our child: its number may have
-# passed to another process, so its pid file must agree.
-lives() {
+# A dead process that nobody has reaped can still be signalled.
+is_process() {
   kill -0 "$server" 2>/dev/null || return 1
   state=
   { read -r _ _ state _ <"/proc/$server/stat"; } 2>/dev/null
-  [ "$state" = Z ] && return 1
+  [ "$state" != Z ]
+}
+
+# An adopted server is not our child: its number may have passed to another process, so its pid file must agree.
+lives() {
+  is_process || return 1
   [ "$adopted" = no ] && return 0
   first=
   { read -r first <"$home/data/postmaster.pid"; } 2>/dev/null
   [ "$first" = "$server" ]
+}
+
+pause() {
+  sleep "$1" 8<&- 9<&-
 }
 
 # Fast first, then immediate, then by force. Said again every second: a server that has only just begun is deaf.
@@ -62,7 +70,13 @@ stop() {
       900) return ;;
       *) [ $((tick % 20)) = 0 ] && [ $tick -lt 600 ] && kill -INT "$server" ;;
     esac
-    [ $tick -lt 20 ] && sleep 0.01 8<&- 9<&- || sleep 0.05 8<&- 9<&-
+    if [ $tick -lt 20 ]; then pause 0.01; else pause 0.05; fi
+    tick=$((tick + 1))
+  done
+  # Without its pid file a server is about to end, and has not quite.
+  tick=0
+  while [ $tick -lt 100 ] && is_process; do
+    pause 0.01
     tick=$((tick + 1))
   done
 }

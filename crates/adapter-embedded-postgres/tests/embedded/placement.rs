@@ -82,6 +82,22 @@ async fn root_goes_elsewhere_when_the_servers_user_cannot_get_in() {
 }
 
 #[tokio::test]
+async fn for_root_the_owner_of_the_home_runs_the_server() {
+    if !we_are_root() {
+        return;
+    }
+    let world = World::new();
+    fs::create_dir(world.home()).unwrap();
+    // `nobody`, which is also who runs it where there is no user `postgres`.
+    std::os::unix::fs::chown(world.home(), Some(65534), Some(65534)).unwrap();
+    let server = world.start().await;
+    assert_eq!(status(world.postmaster(), "Uid:"), Some(65534));
+    assert_eq!(status(world.watcher(), "Uid:"), Some(65534));
+    assert_eq!(ask(&server, "SELECT 1").await, "1");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn root_refuses_rather_than_starting_afresh_when_existing_data_is_out_of_reach() {
     if !we_are_root() {
         return;

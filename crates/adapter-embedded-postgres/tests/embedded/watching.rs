@@ -10,10 +10,12 @@ use crate::support::{
     status,
 };
 
-/// The part of the watcher that waits for the last sharer.
-fn waiting_part(world: &World) -> u32 {
+/// The part of the watcher that waits for the last sharer, once it has its `flock`.
+async fn waiting_part(world: &World) -> u32 {
     let (watcher, server) = (world.watcher(), world.postmaster());
-    *children(watcher).iter().find(|pid| **pid != server).expect("the waiting part")
+    let find = || children(watcher).into_iter().find(|pid| *pid != server && !children(*pid).is_empty());
+    eventually("the waiting part waits", || async { find().is_some() }).await;
+    find().unwrap()
 }
 
 #[tokio::test]
@@ -83,9 +85,11 @@ async fn a_server_without_any_watcher_is_adopted() {
             kill("KILL", &part.to_string());
         }
         kill("KILL", &old.to_string());
-        eventually("the watcher is dead", || async { !alive(old) }).await;
-        server.ensure_running().await.unwrap();
-        eventually("there is a new watcher", || async { world.watcher() != old }).await;
+        eventually("there is a new watcher", || async {
+            server.ensure_running().await.unwrap();
+            world.watcher() != old
+        })
+        .await;
     }
     assert_eq!(world.postmaster(), pid, "the server itself went on");
     server.shutdown().await.unwrap();
@@ -98,7 +102,7 @@ async fn the_waiting_part_alone_is_replaced() {
     let world = World::new();
     let server = world.start().await;
     let pid = world.postmaster();
-    kill("KILL", &waiting_part(&world).to_string());
+    kill("KILL", &waiting_part(&world).await.to_string());
     let old = world.watcher();
     eventually("there is a new watcher", || async {
         server.ensure_running().await.unwrap();
@@ -138,7 +142,7 @@ async fn an_orphan_without_process_and_watcher_is_shared_by_the_next_start() {
     let mut holder = world.hold();
     let pid: u32 = holder.ready().parse().unwrap();
     kill("STOP", &format!("-{}", world.watcher()));
-    kill("KILL", &waiting_part(&world).to_string());
+    kill("KILL", &waiting_part(&world).await.to_string());
     kill("KILL", &world.watcher().to_string());
     holder.kill();
     kill("CONT", &pid.to_string());
@@ -192,8 +196,7 @@ async fn every_combination_of_deaths_is_survived() {
     for deaths in 0_u32..32 {
         let mut holder = world.hold();
         holder.ready();
-        eventually("the waiting part waits", || async { !children(waiting_part(&world)).is_empty() }).await;
-        let (watcher, waiting, server) = (world.watcher(), waiting_part(&world), world.postmaster());
+        let (watcher, waiting, server) = (world.watcher(), waiting_part(&world).await, world.postmaster());
         let flock = children(waiting)[0];
         let chosen = [watcher, waiting, flock, server];
         let chosen =
