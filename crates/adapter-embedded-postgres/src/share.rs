@@ -111,15 +111,18 @@ impl EmbeddedPostgres {
     pub async fn shutdown(self) -> Result<(), EmbeddedError> {
         let Server { place, options } = &self.inner.server;
         let (place, options) = (place.clone(), options.clone());
+        let supervised = Arc::downgrade(&self.inner);
         drop(self);
         if options.linger >= Duration::from_secs(1) {
             return Ok(());
         }
         let deadline = Instant::now() + options.start_timeout;
         loop {
+            // Supervision borrows our share while it looks; what is seen meanwhile says nothing.
+            let given_back = supervised.strong_count() == 0;
             let sharers = locks::sharers(&place)?;
             let stopped = postmaster::look(&place).0 == State::Dead && !locks::watched(&place)?;
-            if sharers == Sharers::Others || (stopped && sharers == Sharers::None) {
+            if given_back && (sharers == Sharers::Others || (stopped && sharers == Sharers::None)) {
                 return Ok(());
             }
             if Instant::now() >= deadline {

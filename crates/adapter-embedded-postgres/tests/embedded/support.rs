@@ -111,6 +111,8 @@ impl Holder {
     pub(crate) fn spawn_with_path(directory: PathBuf, fallback: PathBuf, programs: OsString) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .env("PATH", programs)
+            // One test lets it fail, and the log says enough.
+            .stderr(Stdio::null())
             .args(["--exact", "support::hold_a_share_until_killed", "--nocapture"])
             .env(HOLD, directory)
             .env("GUICHE_TEST_FALLBACK", fallback)
