@@ -97,15 +97,18 @@ impl Ledger {
         Ok(Recorded::First)
     }
 
-    /// Reads the file; an empty one gets its first line, also when a crash came in between.
+    /// Reads the file; an empty one gets its first line, also when a crash has left only its beginning. Any other text
+    /// is somebody else's, and is left alone.
     fn begin(&self) -> Result<(), LedgerError> {
         let mut tail = self.tail();
         let _held = self.hold(&tail.file, File::try_lock)?;
-        self.read_on(&mut tail)?;
-        if tail.lines > 0 {
-            return Ok(());
+        let rest = self.read_on(&mut tail)?;
+        if tail.lines == 0 {
+            if !self.line(HEADER).as_bytes().starts_with(&rest) {
+                return Err(LedgerError::OtherSecret { path: self.path.clone() });
+            }
+            self.append(&mut tail, HEADER)?;
         }
-        self.append(&mut tail, HEADER)?;
         // The name of a new file is only durable with its directory.
         let directory = self.path.parent().filter(|path| !path.as_os_str().is_empty());
         let synced =
@@ -113,15 +116,22 @@ impl Ledger {
         synced.map_err(|error| self.broken("flush the directory of", error))
     }
 
-    /// Takes in the complete lines from where reading stopped. The caller holds a lock. A last line without its end is
-    /// what a crash left of an append; nobody was told of it, and the next append overwrites it.
-    fn read_on(&self, tail: &mut Tail) -> Result<(), LedgerError> {
+    /// Takes in the complete lines from where reading stopped. The caller holds a lock. A last line without its end,
+    /// which is returned, is what a crash left of an append; nobody was told of it, and the next append overwrites it.
+    fn read_on(&self, tail: &mut Tail) -> Result<Vec<u8>, LedgerError> {
         let mut text = Vec::new();
         let start = tail.file.seek(SeekFrom::Start(tail.bytes));
         start.and_then(|_| tail.file.read_to_end(&mut text)).map_err(|error| self.broken("read", error))?;
-        let mut taken = 0_u64;
+        if text.contains(&b'\n') {
+            // Whoever wrote these lines may have died before the flush, and we are about to tell of them.
+            tail.file.sync_all().map_err(|error| self.broken("flush", error))?;
+        }
+        let mut rest = Vec::new();
         for line in text.split_inclusive(|byte| *byte == b'\n') {
-            let Some(line) = line.strip_suffix(b"\n") else { break };
+            let Some(line) = line.strip_suffix(b"\n") else {
+                rest = line.to_vec();
+                break;
+            };
             if tail.lines == 0 {
                 self.check_header(line)?;
             } else {
@@ -132,19 +142,14 @@ impl Ledger {
             let length = u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(1);
             tail.lines += 1;
             tail.bytes = tail.bytes.saturating_add(length);
-            taken = taken.saturating_add(length);
         }
-        if taken > 0 {
-            // Whoever wrote these lines may have died before the flush, and we are about to tell of them.
-            tail.file.sync_all().map_err(|error| self.broken("flush", error))?;
-        }
-        Ok(())
+        Ok(rest)
     }
 
     /// Writes one line behind the last complete one and flushes it. The caller holds the exclusive lock and has read
     /// everything. After a failure the line is there or not: the next reading will tell.
     fn append(&self, tail: &mut Tail, text: &str) -> Result<(), LedgerError> {
-        let line = format!("{text} {}\n", self.keys.seal(Purpose::LedgerLine, text));
+        let line = self.line(text);
         let cut = tail.file.set_len(tail.bytes).and_then(|()| tail.file.seek(SeekFrom::Start(tail.bytes)));
         let written =
             cut.and_then(|_| tail.file.write_all(line.as_bytes())).and_then(|()| tail.file.sync_all());
@@ -152,6 +157,10 @@ impl Ledger {
         tail.bytes = tail.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
         tail.lines += 1;
         Ok(())
+    }
+
+    fn line(&self, text: &str) -> String {
+        format!("{text} {}\n", self.keys.seal(Purpose::LedgerLine, text))
     }
 
     fn check_header(&self, line: &[u8]) -> Result<(), LedgerError> {
@@ -231,4 +240,34 @@ fn inode(metadata: &Metadata) -> (u64, u64) {
 
 fn micros(moment: Timestamp) -> i128 {
     moment.unix_timestamp_nanos() / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOON: Timestamp = datetime!(2026-01-01 12:00 UTC);
+
+    fn open(path: &Path) -> Ledger {
+        Ledger::open(path.to_owned(), Arc::new(Keys::derive(&[1; 32]).unwrap())).unwrap()
+    }
+
+    /// Whoever pays has asked before; only here can nobody have read on in between.
+    #[test]
+    fn a_payment_that_another_process_wrote_meanwhile_is_neither_repeated_nor_overwritten() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("payments");
+        let (one, two) = (open(&path), open(&path));
+        let (first, second) = (PaymentHash::new([1; 32]), PaymentHash::new([2; 32]));
+        let later = NOON + Duration::from_secs(1);
+        assert_eq!(one.record(&first, NOON).unwrap(), Recorded::First);
+        assert_eq!(two.record(&first, later).unwrap(), Recorded::Before(NOON));
+        assert_eq!(one.record(&second, later).unwrap(), Recorded::First);
+        assert_eq!(two.record(&PaymentHash::new([3; 32]), later).unwrap(), Recorded::First);
+        let again = open(&path);
+        assert_eq!(again.known(&first), Some(NOON));
+        assert_eq!(again.known(&second), Some(later));
+    }
 }

@@ -106,9 +106,10 @@ async fn a_torn_line_of_another_process_is_waited_for_and_not_taken_for_damage()
     let place = Place::new();
     let (reader, writer) = (place.open(), place.open());
     let (one, two) = (place.issued(&reader, 1).await, place.issued(&reader, 2).await);
-    append(&place, b"0001020304");
+    append(&place, &[b'0'; 1000]);
     assert_eq!(paid_at(&reader, &one.id).await, None);
     let first = pay(&writer, &one.id).await;
+    assert!(fs::read(place.ledger()).unwrap().ends_with(b"\n"), "nothing of the torn line is left");
     assert_eq!(paid_at(&reader, &one.id).await, Some(first));
     let second = pay(&reader, &two.id).await;
     assert_eq!(paid_at(&writer, &two.id).await, Some(second));
@@ -153,10 +154,12 @@ async fn a_ledger_of_another_secret_and_a_file_that_is_none_are_refused() {
     place.open();
     let refused = place.try_open(2);
     assert!(matches!(refused, Err(OpenError::Ledger(LedgerError::OtherSecret { .. }))), "{refused:?}");
-    fs::write(place.ledger(), "something else\n").unwrap();
-    let refused = place.try_open(1);
-    assert!(matches!(refused, Err(OpenError::Ledger(LedgerError::OtherSecret { .. }))), "{refused:?}");
-    assert_eq!(fs::read(place.ledger()).unwrap(), b"something else\n", "and left as it was");
+    for other in ["something else\n", "without an end", "\n"] {
+        fs::write(place.ledger(), other).unwrap();
+        let refused = place.try_open(1);
+        assert!(matches!(refused, Err(OpenError::Ledger(LedgerError::OtherSecret { .. }))), "{refused:?}");
+        assert_eq!(fs::read_to_string(place.ledger()).unwrap(), other, "and left as it was");
+    }
 }
 
 #[tokio::test]
@@ -168,7 +171,12 @@ async fn a_ledger_that_is_taken_away_stops_the_stub_instead_of_forgetting() {
         let first = pay(&stub, &one.id).await;
         fs::remove_file(place.ledger()).unwrap();
         if replace {
-            place.open();
+            // Longer than the one before, so that its length gives nothing away.
+            let other = place.open();
+            for key in 3..=5 {
+                let invoice = place.issued(&other, key).await;
+                pay(&other, &invoice.id).await;
+            }
         }
         assert_eq!(paid_at(&stub, &one.id).await, Some(first), "what is known stays known");
         let refused = stub.force_pay(&two.id, PayMoment::Now).await;
