@@ -117,12 +117,15 @@ impl EmbeddedPostgres {
             return Ok(());
         }
         let deadline = Instant::now() + options.start_timeout;
+        let mut others = 0;
         loop {
-            // Supervision borrows our share while it looks; what is seen meanwhile says nothing.
+            // Supervision borrows our share while it looks, and gives it back a moment after it is counted: what is seen
+            // meanwhile says nothing, and others must be seen twice.
             let given_back = supervised.strong_count() == 0;
             let sharers = locks::sharers(&place)?;
+            others = if given_back && sharers == Sharers::Others { others + 1 } else { 0 };
             let stopped = postmaster::look(&place).0 == State::Dead && !locks::watched(&place)?;
-            if given_back && (sharers == Sharers::Others || (stopped && sharers == Sharers::None)) {
+            if others == 2 || (given_back && stopped && sharers == Sharers::None) {
                 return Ok(());
             }
             if Instant::now() >= deadline {
