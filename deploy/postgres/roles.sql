@@ -33,5 +33,9 @@ BEGIN
     -- Owns the few functions that find a row before the user is known.
     ALTER ROLE guiche_auth NOLOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
     GRANT guiche_auth TO guiche_owner;
+    -- The program tells apart by their English words a few errors whose code its driver does not pass on.
+    ALTER ROLE guiche_owner SET lc_messages = 'C';
+    ALTER ROLE guiche_app SET lc_messages = 'C';
+    ALTER ROLE guiche_worker SET lc_messages = 'C';
 END
 $roles$;

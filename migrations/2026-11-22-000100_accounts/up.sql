@@ -84,14 +84,15 @@ GRANT SELECT (token_hash, family_id, user_id) ON refresh_tokens TO guiche_auth;
 GRANT SELECT (id, ends_at), DELETE ON sessions TO guiche_worker;
 
 -- Sets the citizen for the present transaction, and refuses a caller whose account has moved on to another epoch (or is
--- gone). SQLSTATE GU401 means StoreError::Revoked; GU409 Duplicate; GU412 Conflict.
+-- gone). SQLSTATE GU401 means StoreError::Revoked, GU409 Duplicate, GU412 Conflict; the driver does not pass the SQLSTATE
+-- on, so the name of a constraint says it again.
 CREATE FUNCTION become(p_user uuid, p_epoch integer) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('app.user_id', p_user::text, true);
     PERFORM FROM users WHERE id = p_user AND epoch = p_epoch;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'the session of this caller has ended' USING ERRCODE = 'GU401';
+        RAISE EXCEPTION 'the session of this caller has ended' USING ERRCODE = 'GU401', CONSTRAINT = 'guiche_revoked';
     END IF;
 END
 $$;
@@ -157,7 +158,7 @@ BEGIN
     -- then see another epoch).
     PERFORM FROM users WHERE id = p_user AND epoch = p_epoch FOR SHARE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'the session of this caller has ended' USING ERRCODE = 'GU401';
+        RAISE EXCEPTION 'the session of this caller has ended' USING ERRCODE = 'GU401', CONSTRAINT = 'guiche_revoked';
     END IF;
     INSERT INTO sessions (id, user_id, issued_at, ends_at)
     VALUES (p_family, p_user, p_issued_at, p_ends_at)
@@ -170,7 +171,7 @@ BEGIN
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         -- Takes the session back as well.
-        RAISE EXCEPTION 'the token is known already' USING ERRCODE = 'GU409';
+        RAISE EXCEPTION 'the token is known already' USING ERRCODE = 'GU409', CONSTRAINT = 'guiche_duplicate';
     END IF;
     RETURN true;
 END
@@ -216,7 +217,7 @@ BEGIN
         ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
             -- Leaves the presented token unspent.
-            RAISE EXCEPTION 'the successor is known already' USING ERRCODE = 'GU409';
+            RAISE EXCEPTION 'the successor is known already' USING ERRCODE = 'GU409', CONSTRAINT = 'guiche_duplicate';
         END IF;
     END IF;
 END
@@ -245,7 +246,7 @@ BEGIN
     UPDATE users SET password_hash = p_password_hash, epoch = p_epoch + 1, updated_at = p_now
     WHERE id = p_user AND epoch = p_epoch;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'the session of this caller has ended' USING ERRCODE = 'GU401';
+        RAISE EXCEPTION 'the session of this caller has ended' USING ERRCODE = 'GU401', CONSTRAINT = 'guiche_revoked';
     END IF;
     UPDATE sessions SET revoked_at = p_now WHERE user_id = p_user AND revoked_at IS NULL;
     RETURN p_epoch + 1;

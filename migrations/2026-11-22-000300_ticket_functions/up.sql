@@ -1,5 +1,5 @@
 -- The calls of the money path, each one round trip. They run with the rights of whoever calls them.
--- SQLSTATE GU401 means StoreError::Revoked; GU409 Duplicate; GU412 Conflict.
+-- SQLSTATE GU401 means StoreError::Revoked, GU409 Duplicate, GU412 Conflict; so does the name of the constraint.
 
 CREATE FUNCTION find_ticket(p_user uuid, p_epoch integer, p_ticket uuid) RETURNS SETOF ticket_readings
 LANGUAGE plpgsql AS $$
@@ -84,7 +84,7 @@ BEGIN
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS added = ROW_COUNT;
     IF added <> cardinality(p_hashes) THEN
-        RAISE EXCEPTION 'an invoice is stored already' USING ERRCODE = 'GU409';
+        RAISE EXCEPTION 'an invoice is stored already' USING ERRCODE = 'GU409', CONSTRAINT = 'guiche_duplicate';
     END IF;
 END
 $$;
@@ -121,7 +121,7 @@ BEGIN
     VALUES (p_hash, p_ticket, p_owner, p_amount, 1, p_provider_id, p_bolt11, p_issued_at, p_expires_at, 'open')
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'the invoice is stored already' USING ERRCODE = 'GU409';
+        RAISE EXCEPTION 'the invoice is stored already' USING ERRCODE = 'GU409', CONSTRAINT = 'guiche_duplicate';
     END IF;
     INSERT INTO outbox (
         id, kind, happened_at, ticket_id, user_id, amount_sats, operation_id, status, version, payment_hash
@@ -134,7 +134,7 @@ BEGIN
         WHERE c.user_id = p_user AND c.route = p_route AND c.key = p_key AND c.subject = p_subject
             AND c.ticket_id IS NULL;
         IF NOT FOUND THEN
-            RAISE EXCEPTION 'the claim is not held' USING ERRCODE = 'GU412';
+            RAISE EXCEPTION 'the claim is not held' USING ERRCODE = 'GU412', CONSTRAINT = 'guiche_conflict';
         END IF;
     END IF;
     RETURN 'done';
@@ -212,7 +212,7 @@ BEGIN
         changed := changed + counted;
     END LOOP;
     IF changed <> cardinality(c_hashes) THEN
-        RAISE EXCEPTION 'an invoice was changed meanwhile' USING ERRCODE = 'GU412';
+        RAISE EXCEPTION 'an invoice was changed meanwhile' USING ERRCODE = 'GU412', CONSTRAINT = 'guiche_conflict';
     END IF;
     IF cardinality(n_hashes) > 0 THEN
         PERFORM add_invoices(
@@ -307,7 +307,7 @@ BEGIN
         WHERE c.user_id = p_user AND c.route = p_route AND c.key = p_key AND c.subject = p_subject
             AND c.ticket_id IS NULL;
     ELSE
-        UPDATE idempotency_claims c SET claimed_until = '-infinity'
+        UPDATE idempotency_claims c SET claimed_until = c.requested_at
         WHERE c.user_id = p_user AND c.route = p_route AND c.key = p_key AND c.subject = p_subject
             AND c.ticket_id IS NULL;
     END IF;

@@ -1,1 +1,28 @@
-//! Guichê's stores on PostgreSQL, with row-level security
+#![doc = include_str!("../README.md")]
+
+mod connect;
+mod error;
+mod migrate;
+mod operations;
+mod options;
+mod pool;
+mod query;
+mod roles;
+mod schema;
+mod stores;
+mod tickets;
+mod tls;
+mod tx;
+mod users;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use error::{ConnectError, MigrateError, RoleError};
+pub use migrate::migrate;
+pub use options::PgOptions;
+pub use stores::PgStores;
+pub use tls::SslMode;
+
+/// The four roles, for a cluster; idempotent, run by a superuser. The embedded server passes it as its bootstrap.
+pub const ROLES_SQL: &str = include_str!("../../../deploy/postgres/roles.sql");

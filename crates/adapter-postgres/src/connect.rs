@@ -1,0 +1,183 @@
+//! From the text of a connection to a connection: libpq's parameters, our settings, TLS.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::AsyncPgConnection;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::tls::{self, SslMode};
+use crate::{ConnectError, PgOptions};
+
+/// Makes connections of one login.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    config: Arc<Config>,
+    tls: MakeRustlsConnect,
+}
+
+impl Connector {
+    /// Connections for serving, with the timeouts of the options.
+    pub(crate) fn serving(url: &SecretString, options: &PgOptions) -> Result<Self, ConnectError> {
+        let settings = [
+            ("statement_timeout", options.statement_timeout),
+            ("lock_timeout", options.lock_timeout),
+            ("idle_in_transaction_session_timeout", options.idle_in_transaction_timeout),
+        ];
+        let mut text = String::from(COMMON_SETTINGS);
+        for (name, timeout) in settings {
+            text.push_str(&format!(" -c {name}={}", timeout.as_millis()));
+        }
+        let mut connector = Self::plain(url, &text)?;
+        let config = Arc::make_mut(&mut connector.config);
+        config.connect_timeout(options.connect_timeout);
+        config.application_name(&options.application_name);
+        Ok(connector)
+    }
+
+    /// Connections for migrating, which may take its time.
+    pub(crate) fn migrating(url: &SecretString) -> Result<Self, ConnectError> {
+        let mut connector = Self::plain(url, &format!("{COMMON_SETTINGS} -c lock_timeout=30s"))?;
+        Arc::make_mut(&mut connector.config).application_name("guiche migrate");
+        Ok(connector)
+    }
+
+    fn plain(url: &SecretString, settings: &str) -> Result<Self, ConnectError> {
+        let parts = Parts::of(url.expose_secret())?;
+        let mut config: Config =
+            parts.url.expose_secret().parse().map_err(|_| ConnectError::Url("cannot be read"))?;
+        // The path of a socket is not a network: there is nothing to encrypt and no name to verify (as libpq).
+        let only_sockets = !config.get_hosts().is_empty()
+            && config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)))
+            && config.get_hostaddrs().is_empty();
+        let mode = if only_sockets { SslMode::Disable } else { parts.ssl_mode };
+        config.ssl_mode(mode.insistence());
+        let options = match config.get_options() {
+            Some(theirs) => format!("{theirs} {settings}"),
+            None => settings.to_owned(),
+        };
+        config.options(&options);
+        Ok(Self { config: Arc::new(config), tls: tls::connector(mode, parts.root_certificates.as_deref())? })
+    }
+
+    /// Connects.
+    pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
+        let (client, connection) = self
+            .config
+            .connect(self.tls.clone())
+            .await
+            .map_err(|refusal| ConnectionError::BadConnection(reason(&refusal)))?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    }
+
+    /// Asks the server to end what a connection is doing; without an answer, its own timeouts will.
+    pub(crate) async fn cancel(&self, token: tokio_postgres::CancelToken) {
+        if let Err(refusal) = token.cancel_query(self.tls.clone()).await {
+            tracing::debug!(reason = %refusal, "a statement could not be cancelled");
+        }
+    }
+
+    /// The login, for error messages.
+    pub(crate) fn user(&self) -> &str {
+        self.config.get_user().unwrap_or_default()
+    }
+}
+
+/// `pg_temp` last, so that nothing of ours can be shadowed. A server whose client is gone stops working for it.
+const COMMON_SETTINGS: &str = "-c search_path=public,pg_temp -c client_connection_check_interval=1s";
+
+/// The server's words, or what kind of failure it was; never what was sent.
+fn reason(refusal: &tokio_postgres::Error) -> String {
+    match refusal.as_db_error() {
+        Some(answer) => format!("{} ({})", answer.message(), answer.code().code()),
+        None => std::iter::successors(Some(refusal as &dyn std::error::Error), |cause| cause.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": "),
+    }
+}
+
+/// A URL without what tokio-postgres does not understand.
+struct Parts {
+    url: SecretString,
+    ssl_mode: SslMode,
+    root_certificates: Option<PathBuf>,
+}
+
+impl Parts {
+    fn of(url: &str) -> Result<Self, ConnectError> {
+        if !["postgresql://", "postgres://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(ConnectError::Url("must start with postgresql://"));
+        }
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut ssl_mode, mut root_certificates, mut kept) = (SslMode::Prefer, None, Vec::new());
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = url::form_urlencoded::parse(pair.as_bytes())
+                .next()
+                .ok_or(ConnectError::Url("has a parameter that cannot be read"))?;
+            match &*name {
+                "sslmode" => {
+                    ssl_mode = SslMode::parse(&value).ok_or(ConnectError::Url(
+                        "has an unknown sslmode; known are: disable, allow, prefer, require, verify-ca, verify-full",
+                    ))?;
+                }
+                "sslrootcert" => root_certificates = Some(PathBuf::from(&*value)),
+                _ => kept.push(pair),
+            }
+        }
+        let separator = if kept.is_empty() { "" } else { "?" };
+        let url = format!("{base}{separator}{}", kept.join("&"));
+        Ok(Self { url: url.into(), ssl_mode, root_certificates })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(url: &str) -> Parts {
+        Parts::of(url).unwrap_or_else(|refusal| panic!("{refusal}"))
+    }
+
+    #[test]
+    fn what_the_driver_cannot_read_is_taken_out() {
+        let full =
+            parts("postgres://u:p%3Fq@h/d?application_name=x&sslmode=verify-full&sslrootcert=%2Fca.pem");
+        assert_eq!(full.url.expose_secret(), "postgres://u:p%3Fq@h/d?application_name=x");
+        assert_eq!(full.ssl_mode, SslMode::VerifyFull);
+        assert_eq!(full.root_certificates, Some(PathBuf::from("/ca.pem")));
+        assert_eq!(parts("postgresql:///d?sslmode=disable").url.expose_secret(), "postgresql:///d");
+        assert_eq!(parts("postgresql:///d").ssl_mode, SslMode::Prefer);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_without_repeating_it() {
+        for url in [
+            "mysql://u:secret@h/d",
+            "host=h password=secret",
+            "postgres://u:secret@h/d?sslmode=verify_full",
+            "postgres://u:secret@h/d?sslmode=",
+            "postgres://u:secret@h/d?no_such_parameter=1",
+            "postgres://u:secret@h:port/d",
+        ] {
+            let refused =
+                Connector::migrating(&url.into()).err().unwrap_or_else(|| panic!("{url} was accepted"));
+            let text = format!("{refused} {refused:?}");
+            assert!(matches!(refused, ConnectError::Url(_)) && !text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_socket_needs_no_certificates() {
+        let socket =
+            "postgresql://guiche_app@%2Fnowhere/d?sslmode=verify-full&sslrootcert=/nowhere.pem".into();
+        assert!(Connector::migrating(&socket).is_ok());
+        let network =
+            "postgresql://guiche_app@localhost/d?sslmode=verify-full&sslrootcert=/nowhere.pem".into();
+        assert!(matches!(Connector::migrating(&network), Err(ConnectError::RootCertificates(_))));
+    }
+}

@@ -1,0 +1,198 @@
+//! The pools, and the lease of one connection.
+//!
+//! A connection goes back into its pool only in good order: outside a transaction, with no call under way. In every other
+//! case (a dropped transaction, a cancelled call) it is taken out of the pool and closed, so that its locks go at once and
+//! nobody inherits the identity that was set on it.
+
+use deadpool::Runtime;
+use deadpool::managed::{PoolConfig, Timeouts};
+use diesel::QueryResult;
+use diesel_async::methods::{ExecuteDsl, LoadQuery};
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use guiche_kernel::StoreError;
+use secrecy::SecretString;
+
+use crate::connect::Connector;
+use crate::error::{breaks_connection, pool_error, store_error};
+use crate::{ConnectError, PgOptions};
+
+/// The connections of one login.
+#[derive(Clone)]
+pub(crate) struct PgPool {
+    pool: Pool<AsyncPgConnection>,
+    connector: Connector,
+}
+
+impl PgPool {
+    /// A pool; nothing is connected yet.
+    pub(crate) fn try_new(
+        url: &SecretString,
+        size: usize,
+        options: &PgOptions,
+    ) -> Result<Self, ConnectError> {
+        let connector = Connector::serving(url, options)?;
+        let mut manager = ManagerConfig::default();
+        // The other methods cost a round trip per checkout; a closed connection is noticed without one.
+        manager.recycling_method = RecyclingMethod::Fast;
+        let for_manager = connector.clone();
+        manager.custom_setup = Box::new(move |_| {
+            let connector = for_manager.clone();
+            async move { connector.connect().await }.boxed()
+        });
+        // The text of the connection stays in the connector.
+        let manager = AsyncDieselConnectionManager::new_with_config("", manager);
+        let mut config = PoolConfig::new(size.max(1));
+        config.timeouts = Timeouts {
+            wait: Some(options.wait_timeout),
+            create: Some(options.connect_timeout),
+            recycle: Some(options.connect_timeout),
+        };
+        let pool = Pool::builder(manager)
+            .config(config)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|refusal| ConnectError::Pool(refusal.into()))?;
+        Ok(Self { pool, connector })
+    }
+
+    /// A connection for one call or one transaction.
+    pub(crate) async fn lease(&self) -> Result<Lease, StoreError> {
+        let object = self.pool.get().await.map_err(pool_error)?;
+        Ok(Lease {
+            object: Some(object),
+            connector: self.connector.clone(),
+            at_work: false,
+            in_transaction: false,
+        })
+    }
+
+    /// The rows of one statement, which is a transaction by itself.
+    pub(crate) fn rows<'a, Q, R>(&'a self, query: Q) -> BoxFuture<'a, Result<Vec<R>, StoreError>>
+    where
+        Q: LoadQuery<'a, AsyncPgConnection, R> + Send + 'a,
+        R: Send + 'a,
+    {
+        async move { self.lease().await?.rows(query).await }.boxed()
+    }
+
+    /// How many rows one statement changed, which is a transaction by itself.
+    pub(crate) fn run<'a, Q>(&'a self, query: Q) -> BoxFuture<'a, Result<usize, StoreError>>
+    where
+        Q: ExecuteDsl<AsyncPgConnection> + Send + 'a,
+    {
+        async move { self.lease().await?.run(query).await }.boxed()
+    }
+
+    /// The login, for error messages.
+    pub(crate) fn user(&self) -> &str {
+        self.connector.user()
+    }
+
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+/// One connection, for as long as it is held.
+pub(crate) struct Lease {
+    object: Option<Object<AsyncPgConnection>>,
+    connector: Connector,
+    at_work: bool,
+    in_transaction: bool,
+}
+
+impl Lease {
+    /// Opens a transaction by the given batch, which begins with `BEGIN`.
+    pub(crate) async fn begin(&mut self, batch: &str) -> Result<(), StoreError> {
+        self.in_transaction = true;
+        if let Err(refusal) = self.batch(batch).await {
+            // The batch may have failed after its BEGIN.
+            self.end("ROLLBACK").await?;
+            return Err(refusal);
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction by `COMMIT` or `ROLLBACK`.
+    pub(crate) async fn end(&mut self, how: &str) -> Result<(), StoreError> {
+        self.batch(how).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// The rows of one statement. (Boxed: the compiler cannot see that futures which name the query's type are `Send`.)
+    pub(crate) fn rows<'a, 'q: 'a, Q, R>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Vec<R>, StoreError>>
+    where
+        Q: LoadQuery<'q, AsyncPgConnection, R> + Send + 'q,
+        R: Send + 'q,
+    {
+        async move {
+            let connection = self.start()?;
+            let outcome = RunQueryDsl::load::<R>(query, connection).await;
+            self.finish(outcome)
+        }
+        .boxed()
+    }
+
+    /// How many rows a statement changed.
+    pub(crate) fn run<'a, 'q: 'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<usize, StoreError>>
+    where
+        Q: ExecuteDsl<AsyncPgConnection> + Send + 'q,
+    {
+        async move {
+            let connection = self.start()?;
+            let outcome = RunQueryDsl::execute(query, connection).await;
+            self.finish(outcome)
+        }
+        .boxed()
+    }
+
+    async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        let connection = self.start()?;
+        let outcome = connection.batch_execute(sql).await;
+        self.finish(outcome)
+    }
+
+    fn start(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
+        let object =
+            self.object.as_mut().ok_or_else(|| StoreError::Unavailable("the connection was lost".into()))?;
+        self.at_work = true;
+        Ok(object)
+    }
+
+    /// Not reached when the call is cancelled: then `at_work` says so to `drop`.
+    fn finish<T>(&mut self, outcome: QueryResult<T>) -> Result<T, StoreError> {
+        self.at_work = false;
+        outcome.map_err(|refusal| {
+            if breaks_connection(&refusal) {
+                self.discard();
+            }
+            store_error(refusal)
+        })
+    }
+
+    fn discard(&mut self) -> Option<AsyncPgConnection> {
+        self.object.take().map(Object::take)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.at_work && !self.in_transaction {
+            return;
+        }
+        let Some(connection) = self.discard() else { return };
+        // A statement that still runs (or waits for a lock) would keep the transaction's locks until it ends.
+        if self.at_work
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (connector, token) = (self.connector.clone(), connection.cancel_token());
+            runtime.spawn(async move { connector.cancel(token).await });
+        }
+        drop(connection);
+    }
+}

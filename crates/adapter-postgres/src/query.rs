@@ -1,0 +1,68 @@
+//! The calls of our SQL functions as diesel queries.
+//!
+//! `diesel::sql_query` is never cached as a prepared statement, and `#[declare_sql_function]` knows no functions that
+//! return rows. So each call is a small query node of its own: its type is its key in the statement cache.
+
+/// Declares a call of an SQL function: a struct of its arguments, in their order, which is a query for the rows.
+///
+/// ```text
+/// sql_call! {
+///     /// What it does.
+///     struct TicketOf<'a> = "ticket_of" {
+///         user: Uuid => sql_types::Uuid,
+///         hash: &'a [u8] => sql_types::Binary,
+///     } -> (sql_types::Uuid,)
+/// }
+/// ```
+macro_rules! sql_call {
+    (
+        $(#[$doc:meta])*
+        $vis:vis struct $name:ident $(<$lifetime:lifetime>)? = $function:literal {
+            $($argument:ident: $rust:ty => $sql:ty,)+
+        } -> $row:ty
+    ) => {
+        $(#[$doc])*
+        $vis struct $name $(<$lifetime>)? {
+            $($vis $argument: $rust,)+
+        }
+
+        impl $(<$lifetime>)? ::diesel::query_builder::QueryFragment<::diesel::pg::Pg> for $name $(<$lifetime>)? {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: ::diesel::query_builder::AstPass<'_, 'b, ::diesel::pg::Pg>,
+            ) -> ::diesel::QueryResult<()> {
+                out.push_sql(concat!("SELECT * FROM ", $function));
+                let mut separator = "(";
+                $(
+                    out.push_sql(separator);
+                    out.push_bind_param::<$sql, _>(&self.$argument)?;
+                    separator = ", ";
+                )+
+                let _ = separator;
+                out.push_sql(")");
+                Ok(())
+            }
+        }
+
+        // The text depends on nothing but the type, so the type is enough of a key for the statement cache.
+        impl $(<$lifetime>)? ::diesel::query_builder::QueryId for $name $(<$lifetime>)? {
+            type QueryId = $crate::query::sql_call!(@static $name $($lifetime)?);
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl $(<$lifetime>)? ::diesel::query_builder::Query for $name $(<$lifetime>)? {
+            type SqlType = $row;
+        }
+    };
+    (@static $name:ident) => { $name };
+    (@static $name:ident $lifetime:lifetime) => { $name<'static> };
+}
+
+pub(crate) use sql_call;
+
+use guiche_kernel::StoreError;
+
+/// The row of a function that returns exactly one.
+pub(crate) fn one<R>(mut rows: Vec<R>) -> Result<R, StoreError> {
+    rows.pop().ok_or_else(|| StoreError::corrupt("a function returned no row"))
+}

@@ -1,0 +1,270 @@
+//! The calls that are a transaction by themselves: one round trip each.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use guiche_kernel::{Actor, Caller, Limit, StoreError, Timestamp, Tx};
+use guiche_tickets::{
+    Claim, ClaimOutcome, ClaimRequest, Cursor, DueInvoice, OperationId, PageStart, PaymentHash, Release,
+    Ticket, TicketEvent, TicketId, TicketPage, TicketQuery, TicketStatus, TicketStore, TicketSummary,
+    TicketTx,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::calls::{ClaimDueInvoices, ClaimKey, FindTicket, ListTickets, OpenTicket, ReleaseKey, TicketOf};
+use super::repository::written;
+use super::rows::{self, EventColumns, Reading};
+use crate::pool::PgPool;
+use crate::query::one;
+use crate::schema::{idempotency_claims, invoices, ticket_readings};
+use crate::tx::PgTx;
+
+/// Tickets on PostgreSQL.
+#[derive(Clone)]
+pub(crate) struct PgTicketStore {
+    app: PgPool,
+    worker: PgPool,
+}
+
+impl PgTicketStore {
+    pub(crate) const fn new(app: PgPool, worker: PgPool) -> Self {
+        Self { app, worker }
+    }
+
+    /// The general way to store a new ticket, for one that is not as [`Ticket::open`] makes it.
+    async fn open_in_steps(
+        &self,
+        caller: Caller,
+        ticket: &Ticket,
+        events: &[TicketEvent],
+        claim: Option<&Claim>,
+    ) -> Result<(), StoreError> {
+        let mut tx = PgTx::begin(&self.app, &self.worker, caller.into()).await?;
+        tx.tickets().insert(ticket).await?;
+        tx.outbox().push(events).await?;
+        if let (Some(claim), Some(invoice)) = (claim, ticket.invoices().first()) {
+            tx.claims().complete(claim, ticket.id(), &invoice.payment_hash).await?;
+        }
+        Box::new(tx).commit().await
+    }
+}
+
+#[async_trait]
+impl TicketStore for PgTicketStore {
+    async fn begin(&self, actor: Actor) -> Result<Box<dyn TicketTx>, StoreError> {
+        Ok(Box::new(PgTx::begin(&self.app, &self.worker, actor).await?))
+    }
+
+    async fn open(
+        &self,
+        caller: Caller,
+        ticket: &Ticket,
+        events: &[TicketEvent],
+        claim: Option<&Claim>,
+    ) -> Result<(), StoreError> {
+        let record = ticket.record();
+        let fresh = record.status == TicketStatus::Pending && record.version == 1;
+        let [invoice] = ticket.invoices() else {
+            return self.open_in_steps(caller, ticket, events, claim).await;
+        };
+        let same_ticket = |event: &TicketEvent| {
+            event.ticket_id == record.id
+                && event.owner == record.owner
+                && event.amount == record.amount
+                && event.operation_id == record.operation_id
+        };
+        if !fresh || !invoice.is_unpaid() || !events.iter().all(same_ticket) {
+            return self.open_in_steps(caller, ticket, events, claim).await;
+        }
+        let events: EventColumns<'_> = events.iter().collect();
+        let call = OpenTicket {
+            user: caller.user_id.as_uuid(),
+            epoch: caller.epoch.get(),
+            ticket: record.id.as_uuid(),
+            owner: record.owner.as_uuid(),
+            operation: record.operation_id.get(),
+            operation_name: &record.operation_name,
+            amount: record.amount.into(),
+            form: Value::Object(record.form.expose().clone()),
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            hash: invoice.payment_hash.as_bytes(),
+            provider_id: invoice.id.as_str(),
+            bolt11: &invoice.bolt11,
+            issued_at: invoice.issued_at,
+            expires_at: invoice.expires_at,
+            event_ids: events.ids,
+            kinds: events.kinds,
+            moments: events.moments,
+            statuses: events.statuses,
+            versions: events.versions,
+            event_hashes: events.hashes,
+            route: claim.map(|claim| claim.route.to_string()),
+            key: claim.map(|claim| claim.key.as_str()),
+            subject: claim.map(|claim| claim.subject),
+        };
+        let (outcome,): (String,) = one(self.app.rows(call).await?)?;
+        written(&outcome)
+    }
+
+    async fn claim(&self, caller: Caller, request: &ClaimRequest) -> Result<ClaimOutcome, StoreError> {
+        let call = ClaimKey {
+            user: caller.user_id.as_uuid(),
+            epoch: caller.epoch.get(),
+            route: request.route.to_string(),
+            key: request.key.as_str(),
+            fingerprint: request.fingerprint.as_bytes(),
+            subject: request.subject,
+            now: request.now,
+            claimed_until: request.claimed_until,
+            renew_before: request.renew_before,
+        };
+        type Row = (String, Option<Uuid>, Option<Timestamp>, Option<Uuid>, Option<Vec<u8>>);
+        let (outcome, subject, requested_at, ticket, hash): Row = one(self.app.rows(call).await?)?;
+        match (outcome.as_str(), (subject, requested_at), (ticket, hash)) {
+            ("mine", (Some(subject), Some(requested_at)), _) => Ok(ClaimOutcome::Mine(Claim {
+                route: request.route,
+                key: request.key.clone(),
+                subject,
+                requested_at,
+            })),
+            ("done", _, (Some(ticket), Some(hash))) => {
+                Ok(ClaimOutcome::Done { ticket_id: TicketId::new(ticket), payment_hash: rows::hash(&hash)? })
+            }
+            ("busy", ..) => Ok(ClaimOutcome::Busy),
+            ("mismatch", ..) => Ok(ClaimOutcome::Mismatch),
+            _ => Err(StoreError::corrupt("an unknown outcome of a claim")),
+        }
+    }
+
+    async fn release(&self, caller: Caller, claim: &Claim, how: Release) -> Result<(), StoreError> {
+        let call = ReleaseKey {
+            user: caller.user_id.as_uuid(),
+            epoch: caller.epoch.get(),
+            route: claim.route.to_string(),
+            key: claim.key.as_str(),
+            subject: claim.subject,
+            forget: how == Release::Forget,
+        };
+        self.app.run(call).await.map(drop)
+    }
+
+    async fn find(&self, actor: Actor, id: TicketId) -> Result<Option<Ticket>, StoreError> {
+        let ticket = id.as_uuid();
+        let readings: Vec<Reading> = match actor {
+            Actor::User(caller) => {
+                let (user, epoch) = (caller.user_id.as_uuid(), caller.epoch.get());
+                self.app.rows(FindTicket { user, epoch, ticket }).await?
+            }
+            Actor::Worker => {
+                let query = ticket_readings::table
+                    .filter(ticket_readings::id.eq(ticket))
+                    .order(ticket_readings::ordinal);
+                self.worker.rows(query).await?
+            }
+        };
+        rows::ticket(readings)
+    }
+
+    async fn ticket_of(&self, actor: Actor, hash: &PaymentHash) -> Result<Option<TicketId>, StoreError> {
+        let mut found: Vec<(Uuid,)> = match actor {
+            Actor::User(caller) => {
+                let (user, epoch) = (caller.user_id.as_uuid(), caller.epoch.get());
+                self.app.rows(TicketOf { user, epoch, hash: hash.as_bytes() }).await?
+            }
+            Actor::Worker => {
+                let query = invoices::table
+                    .select((invoices::ticket_id,))
+                    .filter(invoices::payment_hash.eq(hash.as_bytes().to_vec()));
+                self.worker.rows(query).await?
+            }
+        };
+        Ok(found.pop().map(|(id,)| TicketId::new(id)))
+    }
+
+    async fn list(&self, caller: Caller, query: &TicketQuery) -> Result<TicketPage, StoreError> {
+        let (after, offset) = match query.start {
+            PageStart::Newest => (None, 0),
+            PageStart::After(cursor) => (Some(cursor), 0),
+            PageStart::Offset(rows) => (None, i64::from(rows)),
+        };
+        let limit = usize::from(query.limit.get());
+        let call = ListTickets {
+            user: caller.user_id.as_uuid(),
+            epoch: caller.epoch.get(),
+            status: query.status.map(TicketStatus::as_str),
+            after: after.map(|cursor| cursor.created_at),
+            after_id: after.map(|cursor| cursor.id.as_uuid()),
+            offset,
+            // One more than is shown says whether there is another page.
+            limit: i64::from(query.limit.get()) + 1,
+            count_to: i64::from(TicketPage::COUNTED_UP_TO),
+        };
+        let rows: Vec<ListRow> = self.app.rows(call).await?;
+        let total = rows.first().ok_or_else(|| StoreError::corrupt("a list without its total"))?.total;
+        let total = u32::try_from(total).ok().filter(|total| *total <= TicketPage::COUNTED_UP_TO);
+        let mut tickets: Vec<TicketSummary> =
+            rows.into_iter().filter_map(|row| row.summary().transpose()).collect::<Result<_, _>>()?;
+        let more = tickets.len() > limit;
+        tickets.truncate(limit);
+        let last = tickets.last().filter(|_| more);
+        let next = last.map(|last| Cursor { created_at: last.created_at, id: last.id });
+        Ok(TicketPage { tickets, total, next })
+    }
+
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        leased_until: Timestamp,
+        limit: Limit,
+    ) -> Result<Vec<DueInvoice>, StoreError> {
+        let call = ClaimDueInvoices { now, leased_until, limit: i64::from(limit.get()) };
+        let due: Vec<(Uuid, Vec<u8>, String)> = self.worker.rows(call).await?;
+        due.into_iter()
+            .map(|(ticket, hash, id)| {
+                Ok(DueInvoice {
+                    ticket_id: TicketId::new(ticket),
+                    payment_hash: rows::hash(&hash)?,
+                    invoice_id: rows::provider_id(&id)?,
+                })
+            })
+            .collect()
+    }
+
+    async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let old = idempotency_claims::table.filter(idempotency_claims::touched_at.lt(before));
+        let pruned = self.worker.run(diesel::delete(old)).await?;
+        Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
+    }
+}
+
+/// A row of `list_tickets`; of an empty page there is one, with the total alone.
+#[derive(Queryable)]
+struct ListRow {
+    total: i64,
+    id: Option<Uuid>,
+    operation_id: Option<i32>,
+    operation_name: Option<String>,
+    status: Option<String>,
+    amount_sats: Option<i64>,
+    created_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    paid_at: Option<Timestamp>,
+}
+
+impl ListRow {
+    fn summary(self) -> Result<Option<TicketSummary>, StoreError> {
+        let Some(id) = self.id else { return Ok(None) };
+        let absent = || StoreError::corrupt("a listed ticket lacks a column");
+        Ok(Some(TicketSummary {
+            id: TicketId::new(id),
+            operation_id: OperationId::new(self.operation_id.ok_or_else(absent)?),
+            operation_name: self.operation_name.ok_or_else(absent)?,
+            status: rows::word(&self.status.ok_or_else(absent)?)?,
+            amount: rows::sats(self.amount_sats.ok_or_else(absent)?)?,
+            created_at: self.created_at.ok_or_else(absent)?,
+            expires_at: self.expires_at.ok_or_else(absent)?,
+            paid_at: self.paid_at,
+        }))
+    }
+}

@@ -1,0 +1,99 @@
+//! The stores keep the promises of their ports, like every other implementation.
+
+use std::sync::Arc;
+
+use guiche_adapter_postgres::testing::TestDatabase;
+
+mod users {
+    use guiche_users::UserStore;
+
+    use super::*;
+
+    async fn postgres() -> (Arc<dyn UserStore>, TestDatabase) {
+        let database = TestDatabase::new().await;
+        (database.stores().await.users(), database)
+    }
+
+    guiche_users::user_store_contract!(postgres);
+}
+
+mod tickets {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+    use guiche_adapter_postgres::PgStores;
+    use guiche_kernel::{Caller, Epoch, UserId};
+    use guiche_tickets::testing::contract::StoreFixture;
+    use guiche_tickets::{TicketId, TicketStore};
+    use guiche_users::{Email, NewAccount, PasswordHash};
+    use time::macros::datetime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    struct Postgres {
+        stores: PgStores,
+        people: AtomicU32,
+        database: TestDatabase,
+    }
+
+    async fn postgres() -> Postgres {
+        let database = TestDatabase::new().await;
+        Postgres { stores: database.stores().await, people: AtomicU32::new(0), database }
+    }
+
+    #[async_trait]
+    impl StoreFixture for Postgres {
+        fn store(&self) -> Arc<dyn TicketStore> {
+            self.stores.tickets()
+        }
+
+        async fn caller(&self) -> Caller {
+            let number = self.people.fetch_add(1, Ordering::Relaxed);
+            let account = NewAccount {
+                id: UserId::new(Uuid::from_u128(
+                    0x0195_f3a4_7c1e_7c3a_8d5e_0000_0000_0000 + u128::from(number),
+                )),
+                email: Email::parse(&format!("p{number}@example.org")).unwrap(),
+                password_hash: PasswordHash::new("$2b$04$".to_owned()),
+                created_at: datetime!(2026-01-01 12:00 UTC),
+            };
+            self.stores.users().register(&account).await.unwrap();
+            Caller { user_id: account.id, epoch: Epoch::FIRST }
+        }
+
+        async fn revoke(&self, caller: Caller) {
+            let hash = PasswordHash::new("$2b$04$other".to_owned());
+            self.stores
+                .users()
+                .change_password(&caller, &hash, datetime!(2026-01-02 12:00 UTC))
+                .await
+                .unwrap();
+        }
+
+        async fn events(&self, ticket: TicketId) -> Vec<Uuid> {
+            let worker = self.database.raw(&self.database.worker_url()).await;
+            let query = "SELECT id FROM outbox WHERE ticket_id = $1::text::uuid ORDER BY position";
+            let rows = worker.query(query, &[&ticket.to_string()]).await.unwrap();
+            rows.iter().map(|row| row.get::<_, UuidBytes>(0).0).collect()
+        }
+    }
+
+    /// tokio-postgres has a feature for this, and only this file would need it.
+    struct UuidBytes(Uuid);
+
+    impl<'a> tokio_postgres::types::FromSql<'a> for UuidBytes {
+        fn from_sql(
+            _: &tokio_postgres::types::Type,
+            raw: &'a [u8],
+        ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+            Ok(Self(Uuid::from_slice(raw)?))
+        }
+
+        fn accepts(of_type: &tokio_postgres::types::Type) -> bool {
+            *of_type == tokio_postgres::types::Type::UUID
+        }
+    }
+
+    guiche_tickets::ticket_store_contract!(postgres);
+}
