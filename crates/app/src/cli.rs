@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use guiche_kernel::BoxError;
 
 use crate::config::{Config, ConfigError, MigrateConfig, Sources};
-use crate::{http, logging, serve, wiring};
+use crate::{database, http, logging, serve, wiring};
 
 #[derive(Debug, Parser)]
 #[command(name = "guiche", version, about = "Tickets for public services, paid over the Lightning Network")]
@@ -102,7 +102,7 @@ fn dispatch(cli: &Cli, environment: impl IntoIterator<Item = (OsString, OsString
         Command::Migrate => {
             let config = MigrateConfig::parse(&sources(cli, environment)?).map_err(Failure::Config)?;
             logging::start(&config.log)?;
-            Ok(runtime()?.block_on(wiring::migrate(&config))?)
+            Ok(runtime()?.block_on(database::bring_up_to_date(&config))?)
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod health;
 pub mod http;
 pub mod logging;
@@ -12,3 +13,4 @@ pub mod shutdown;
 pub mod system;
 pub mod telemetry;
 pub mod wiring;
+pub mod workers;

@@ -7,10 +7,12 @@ use guiche_kernel::BoxError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::database::Database;
 use crate::http::{self, RunningServer, ServerSettings};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
-use crate::wiring::{self, Workers};
+use crate::wiring::{self, World};
+use crate::workers::Workers;
 
 /// How long `/readyz` says no before connections are refused: a load balancer has to look first.
 const UNREADY_IN_PRODUCTION: Duration = Duration::from_secs(3);
@@ -32,7 +34,7 @@ pub async fn serve(config: &Config) -> Result<(), BoxError> {
     let metrics_listener = bind(config.http.metrics_addr)?;
     let recorded = Metrics::install()?;
     let metrics = http::start_metrics(metrics_listener, &recorded)?;
-    let mut wired = wiring::wire(config, &shutdown).await?;
+    let mut wired = wiring::wire(config, &shutdown, World::real()).await?;
     wired.workers.spawn(|stop| keep_up(recorded, stop));
     let mut api = http::start(listener, &wired.table, wired.surface, ServerSettings::default())?;
     tracing::info!(address = %api.address(), metrics = %metrics.address(), "listening");
@@ -43,7 +45,7 @@ pub async fn serve(config: &Config) -> Result<(), BoxError> {
     }
     shutdown.begin();
     tokio::select! {
-        outcome = stop(config, api, wired.workers, metrics) => outcome,
+        outcome = stop(config, api, wired.workers, metrics, wired.database) => outcome,
         () = signals.next() => Err("stopped before the last request was answered, by a second signal".into()),
     }
 }
@@ -53,6 +55,7 @@ async fn stop(
     api: RunningServer,
     workers: Workers,
     metrics: RunningServer,
+    database: Database,
 ) -> Result<(), BoxError> {
     if config.is_production() {
         tokio::time::sleep(UNREADY_IN_PRODUCTION).await;
@@ -60,6 +63,7 @@ async fn stop(
     api.stop().await?;
     workers.stop(WORKERS_END_WITHIN).await;
     metrics.stop().await?;
+    database.close().await?;
     tracing::info!("stopped");
     Ok(())
 }

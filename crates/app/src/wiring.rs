@@ -1,16 +1,30 @@
 //! The one place that knows every adapter: it turns a configuration into the parts that serve.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use guiche_kernel::{BoxError, Clock, Ids, Randomness};
-use tokio::task::JoinSet;
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use guiche_adapter_crypto::{BcryptCost, BcryptHasher, BcryptSettings, JwtKey, JwtSettings, JwtSigner};
+use guiche_adapter_postgres::PgStores;
+use guiche_adapter_spark::{SparkStub, StubSettings};
+use guiche_kernel::{BoxError, Clock, Ids, Randomness, Timer};
+use guiche_tickets::{InvoiceGateway, Network, TicketPorts, TicketSettings, Tickets};
+use guiche_users::{AccountPorts, Accounts, SessionSettings};
+use secrecy::ExposeSecret as _;
 
-use crate::config::{Config, ConfigError, MigrateConfig, Spark};
-use crate::health::Health;
+use crate::config::{self, Config, ConfigError, GeneratedSecrets, JwtKeys, Spark};
+use crate::database::Database;
+use crate::health::{Check, Finding, Health, State};
+use crate::http::api::{self, UseCases};
 use crate::http::{self, Limits, RouteTable, Surface, Timeouts};
 use crate::shutdown::Shutdown;
 use crate::system::{OsRandomness, SystemClock, monotonic};
+use crate::workers::{self, Workers};
+
+/// Who issues our access tokens, and whom they are for.
+const ISSUER: &str = "guiche";
+const AUDIENCE: &str = "guiche-api";
 
 /// The parts of a running service.
 pub struct Wired {
@@ -20,28 +34,29 @@ pub struct Wired {
     pub surface: Arc<Surface>,
     /// What runs besides the requests.
     pub workers: Workers,
+    /// To be closed last.
+    pub database: Database,
 }
 
-/// Background tasks. They outlive the last request, and end at their own next step.
-#[derive(Debug, Default)]
-pub struct Workers {
-    stop: Shutdown,
-    tasks: JoinSet<()>,
+/// The world outside: what a test replaces to be in charge of time and chance.
+#[derive(Clone)]
+pub struct World {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Waiting, on the same clock.
+    pub timer: Arc<dyn Timer>,
+    /// Chance, fit for keys.
+    pub randomness: Arc<dyn Randomness>,
 }
 
-impl Workers {
-    /// Starts one. It must return soon after the [`Shutdown`] it is given has begun.
-    pub fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, worker: impl FnOnce(Shutdown) -> F) {
-        self.tasks.spawn(worker(self.stop.clone()));
-    }
-
-    /// Lets all of them end; whoever has not within the time is cut off.
-    pub async fn stop(mut self, within: Duration) {
-        self.stop.begin();
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(within, ended).await.is_err() {
-            tracing::warn!("some workers did not end in time");
-            self.tasks.shutdown().await;
+impl World {
+    /// The machine's own.
+    #[must_use]
+    pub fn real() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            timer: Arc::new(SystemClock),
+            randomness: Arc::new(OsRandomness),
         }
     }
 }
@@ -52,8 +67,11 @@ impl Workers {
 /// One line for each such setting.
 pub fn refuse_unavailable(config: &Config) -> Result<(), ConfigError> {
     match config.spark {
-        Spark::Stub => Ok(()),
         Spark::Live { .. } => Err(ConfigError::new("SPARK_MODE=live is not available in this build")),
+        Spark::Stub if network(config) != SparkStub::NETWORK => Err(ConfigError::new(
+            "LIGHTNING_NETWORK must be regtest with SPARK_MODE=stub: the stub issues nothing else",
+        )),
+        Spark::Stub => Ok(()),
     }
 }
 
@@ -61,26 +79,140 @@ pub fn refuse_unavailable(config: &Config) -> Result<(), ConfigError> {
 ///
 /// # Errors
 /// When something that is needed at start cannot be reached or refuses.
-#[expect(clippy::unused_async, reason = "connecting to the database belongs here")]
-pub async fn wire(config: &Config, shutdown: &Shutdown) -> Result<Wired, BoxError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let randomness: Arc<dyn Randomness> = Arc::new(OsRandomness);
+pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<Wired, BoxError> {
+    refuse_unavailable(config)?;
+    let World { clock, timer, randomness } = world;
+    let ids = Ids::new(Arc::clone(&clock), Arc::clone(&randomness));
+    // What can fail without the database comes first: a start that is refused should not have begun one.
+    let signer = signer(config, &*randomness, Arc::clone(&clock))?;
+    let payments = payments(config, &*randomness, Arc::clone(&clock))?;
+    let hasher = hasher(config, Arc::clone(&randomness))?;
+    let database = Database::open(config).await?;
+    let stores = &database.stores;
+
+    let accounts = Accounts::new(
+        AccountPorts { store: stores.users(), hasher, signer, clock: Arc::clone(&clock), randomness },
+        SessionSettings::new(config.tokens.access_lifetime, config.tokens.refresh_lifetime),
+    );
+    let ports = TicketPorts {
+        store: stores.tickets(),
+        catalogue: stores.operations(),
+        provider: payments.provider,
+        payer: payments.payer,
+        clock: Arc::clone(&clock),
+        timer,
+        ids: ids.clone(),
+    };
+    let tickets = Arc::new(Tickets::new(ports, TicketSettings::on(network(config))));
     let surface = Surface {
-        ids: Ids::new(clock, randomness),
+        ids,
         trusted_proxies: config.http.trusted_proxies.clone(),
         limits: Limits::new(config.http.limits, &monotonic()),
         timeouts: Timeouts::default(),
     };
-    let health = Health::new(shutdown.clone());
-    let table = http::routes().state(Arc::new(health)).state(Arc::new(shutdown.clone()));
-    Ok(Wired { table, surface: Arc::new(surface), workers: Workers::default() })
+    let health = Health::new(shutdown.clone())
+        .with("database", Arc::new(DatabaseCheck(stores.clone())))
+        .with("migrations", Arc::new(MigrationsCheck(stores.clone())));
+
+    let mut workers = Workers::default();
+    database.watch(&mut workers);
+    workers::start(&mut workers, &tickets, stores, &clock);
+
+    let table = http::routes()
+        .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets }))
+        .merge(payments.routes)
+        .state(Arc::new(health))
+        .state(Arc::new(shutdown.clone()));
+    Ok(Wired { table, surface: Arc::new(surface), workers, database })
 }
 
-/// Brings the database to this version.
-///
-/// # Errors
-/// When the database cannot be reached, or a migration fails.
-#[expect(clippy::unused_async, reason = "connecting to the database belongs here")]
-pub async fn migrate(_: &MigrateConfig) -> Result<(), BoxError> {
-    Err("this build has no migrations".into())
+/// The Lightning provider in its two views, and the routes that come with it.
+struct Payments {
+    provider: Arc<dyn InvoiceGateway>,
+    payer: Arc<dyn InvoiceGateway>,
+    routes: RouteTable,
+}
+
+/// The only `match` on the payment adapters.
+fn payments(
+    config: &Config,
+    randomness: &dyn Randomness,
+    clock: Arc<dyn Clock>,
+) -> Result<Payments, BoxError> {
+    match &config.spark {
+        Spark::Stub => {
+            let secret = GeneratedSecrets::below(&config.data_dir).get_or_create("spark-stub", randomness)?;
+            let ledger = config.data_dir.join("spark-stub.ledger");
+            let stub = SparkStub::open(StubSettings { secret, ledger }, clock)?;
+            Ok(Payments {
+                provider: stub.provider_view(),
+                payer: stub.payer_view(),
+                routes: api::dev::routes(stub),
+            })
+        }
+        Spark::Live { .. } => Err("SPARK_MODE=live is not available in this build".into()),
+    }
+}
+
+fn signer(
+    config: &Config,
+    randomness: &dyn Randomness,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<JwtSigner>, BoxError> {
+    let keys = match &config.tokens.keys {
+        JwtKeys::Generated => {
+            let secret = GeneratedSecrets::below(&config.data_dir).get_or_create("jwt", randomness)?;
+            let secret = STANDARD.encode(secret.expose_secret()).into();
+            vec![JwtKey { id: "generated".to_owned(), secret }]
+        }
+        JwtKeys::Given(keys) => {
+            keys.iter().map(|key| JwtKey { id: key.id.clone(), secret: key.secret.clone() }).collect()
+        }
+    };
+    let algorithm = config.tokens.algorithm.to_string().parse()?;
+    let settings = JwtSettings { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), algorithm };
+    Ok(Arc::new(JwtSigner::try_new(settings, &keys, clock)?))
+}
+
+fn hasher(config: &Config, randomness: Arc<dyn Randomness>) -> Result<Arc<BcryptHasher>, BoxError> {
+    let settings =
+        BcryptSettings { cost: BcryptCost::try_new(config.bcrypt_cost)?, ..BcryptSettings::default() };
+    Ok(Arc::new(BcryptHasher::new(settings, randomness)))
+}
+
+fn network(config: &Config) -> Network {
+    match config.network {
+        config::Network::Mainnet => Network::Mainnet,
+        config::Network::Testnet => Network::Testnet,
+        config::Network::Signet => Network::Signet,
+        config::Network::Regtest => Network::Regtest,
+    }
+}
+
+struct DatabaseCheck(PgStores);
+
+#[async_trait]
+impl Check for DatabaseCheck {
+    async fn check(&self) -> Finding {
+        finding(self.0.ping().await.is_ok())
+    }
+    fn when_silent(&self) -> State {
+        State::Down
+    }
+}
+
+struct MigrationsCheck(PgStores);
+
+#[async_trait]
+impl Check for MigrationsCheck {
+    async fn check(&self) -> Finding {
+        finding(self.0.migrations_pending().await.is_ok_and(|pending| pending.is_empty()))
+    }
+    fn when_silent(&self) -> State {
+        State::Down
+    }
+}
+
+fn finding(works: bool) -> Finding {
+    Finding { state: if works { State::Ok } else { State::Down }, last_success_age: None }
 }

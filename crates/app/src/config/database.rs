@@ -19,7 +19,7 @@ pub enum Database {
         /// Logs in as the role that serves requests.
         app: SecretString,
         /// Logs in as the role of the background workers.
-        worker: Option<SecretString>,
+        worker: SecretString,
     },
 }
 
@@ -39,12 +39,13 @@ const PARTS: [&str; 5] =
 pub(super) fn database(settings: &Settings, production: bool, problems: &mut Problems) -> Database {
     let app = app_url(settings, problems);
     let worker = checked(settings, "DATABASE_WORKER_URL", problems);
-    if production && worker.is_none() {
-        problems.refuse("DATABASE_WORKER_URL is required in production");
-    }
-    match app {
-        Some(app) => Database::Server { app, worker },
-        None => {
+    match (app, worker) {
+        (Some(app), Some(worker)) => Database::Server { app, worker },
+        (Some(_), None) => {
+            problems.refuse("DATABASE_WORKER_URL is required: the workers have a login of their own");
+            Database::Embedded
+        }
+        (None, worker) => {
             if production {
                 problems
                     .refuse("DATABASE_URL (or POSTGRES_HOST and its companions) is required in production");

@@ -20,9 +20,7 @@ pub(super) fn to_toml(config: &Config) -> String {
     put("rate_limit_login", rate(config.http.limits.login));
     if let Database::Server { app, worker } = &config.database {
         put("database_url", database::redacted(app).into());
-        if let Some(worker) = worker {
-            put("database_worker_url", database::redacted(worker).into());
-        }
+        put("database_worker_url", database::redacted(worker).into());
     }
     if let JwtKeys::Given(keys) = &config.tokens.keys {
         let list: Vec<_> = keys.iter().map(|key| format!("{}:{REDACTED}", key.id)).collect();

@@ -11,6 +11,7 @@
 
 #![expect(clippy::future_not_send, reason = "actix handles a request on one thread")]
 
+pub mod api;
 pub mod auth;
 mod boundary;
 mod client_addr;

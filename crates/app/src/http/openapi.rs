@@ -4,6 +4,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
+use super::api::{accounts, dev, operations, tickets};
 use super::probes;
 
 #[derive(OpenApi)]
@@ -13,7 +14,14 @@ use super::probes;
         description = "Tickets for public services, paid over the Lightning Network.",
         license(name = "MIT OR Apache-2.0"),
     ),
-    paths(probes::livez, probes::readyz),
+    paths(
+        accounts::register, accounts::login, accounts::refresh, accounts::logout, accounts::change_password, accounts::me,
+        operations::list, operations::get, operations::get_by_name,
+        tickets::open, tickets::list, tickets::get, tickets::confirm_payment, tickets::fresh_invoice, tickets::cancel,
+        tickets::payment_proof,
+        dev::pay,
+        probes::livez, probes::readyz,
+    ),
     components(schemas(Problem, ProblemField)),
     modifiers(&BearerToken),
 )]
@@ -94,7 +102,8 @@ mod tests {
                 item.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
             })
             .collect();
-        assert_eq!(described, super::super::routes().documented());
+        let all = super::super::routes().merge(super::super::api::table()).merge(dev::table());
+        assert_eq!(described, all.documented());
     }
 
     #[test]

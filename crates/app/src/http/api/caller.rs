@@ -32,7 +32,7 @@ fn sign_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
     let accounts = request.app_data::<Data<Accounts>>().ok_or_else(missing)?;
     let surface = request.app_data::<Data<Surface>>().ok_or_else(missing)?;
     let claims = accounts.authenticate(auth::bearer_token(request)?)?;
-    let caller = claims.caller();
+    let caller = claims.caller;
     set_user(request, caller.user_id);
     surface.limits.count_account(request, caller.user_id)?;
     Ok(SignedIn(caller))

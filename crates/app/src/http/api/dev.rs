@@ -87,7 +87,7 @@ impl From<PayError> for ApiError {
     fn from(error: PayError) -> Self {
         match error {
             PayError::UnknownInvoice => Self::not_found(Code::NotFound),
-            PayError::AlreadyPaid { .. } | PayError::Expired { .. } | PayError::InvalidMoment => {
+            PayError::AlreadyPaid { .. } | PayError::Expired { .. } | PayError::BeforeIssued { .. } => {
                 Self::new(Code::InvalidTicketState, error.to_string())
             }
             PayError::Ledger(_) => Self::internal(error),

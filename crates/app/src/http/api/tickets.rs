@@ -5,12 +5,14 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use guiche_kernel::Limit;
 use guiche_tickets::{
-    FreshInvoice, IdempotencyKey as Key, OpenTicket, OperationId, PageStart, Preimage, Ticket, TicketId, TicketPage,
-    TicketQuery, Tickets,
+    FreshInvoice, IdempotencyKey as Key, OpenTicket, OperationId, PageStart, Preimage, Ticket, TicketId,
+    TicketPage, TicketQuery, Tickets,
 };
 use uuid::Uuid;
 
-use super::dto::{ListQuery, OpenTicketBody, OpenedDto, ProofBody, StatusDto, TicketDetailDto, TicketDto, TicketPageDto};
+use super::dto::{
+    ListQuery, OpenTicketBody, OpenedDto, ProofBody, StatusDto, TicketDetailDto, TicketDto, TicketPageDto,
+};
 use super::refusals::{Any, Body, Login};
 use super::{SignedIn, cursor};
 use crate::http::codes::Code;
@@ -74,7 +76,11 @@ pub async fn list(
         (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
         Any, Login,
 ))]
-pub async fn get(tickets: Data<Tickets>, SignedIn(caller): SignedIn, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
+pub async fn get(
+    tickets: Data<Tickets>,
+    SignedIn(caller): SignedIn,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, ApiError> {
     let ticket = tickets.get(caller, TicketId::new(id.into_inner())).await?;
     Ok(HttpResponse::Ok().json(TicketDetailDto::try_from(&ticket)?))
 }
@@ -125,7 +131,11 @@ pub async fn fresh_invoice(
         (status = 409, body = Problem, description = "`invalid_ticket_state`", content_type = "application/problem+json"),
         Any, Login,
 ))]
-pub async fn cancel(tickets: Data<Tickets>, SignedIn(caller): SignedIn, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
+pub async fn cancel(
+    tickets: Data<Tickets>,
+    SignedIn(caller): SignedIn,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, ApiError> {
     status(&tickets.cancel(caller, TicketId::new(id.into_inner())).await?)
 }
 
@@ -145,7 +155,11 @@ pub async fn payment_proof(
 ) -> Result<HttpResponse, ApiError> {
     let preimage = require!(body.into_inner(), preimage)?;
     let preimage: Preimage = preimage.parse().map_err(|_| {
-        ApiError::invalid_fields(vec![FieldProblem::new("/preimage", "invalid_format", "must be 64 hexadecimal digits")])
+        ApiError::invalid_fields(vec![FieldProblem::new(
+            "/preimage",
+            "invalid_format",
+            "must be 64 hexadecimal digits",
+        )])
     })?;
     status(&tickets.prove(caller, TicketId::new(id.into_inner()), preimage).await?)
 }
@@ -161,7 +175,9 @@ fn status(ticket: &Ticket) -> Result<HttpResponse, ApiError> {
 }
 
 fn domain_key(key: IdempotencyKey) -> Result<Option<Key>, ApiError> {
-    let parse = |key| Key::parse(key).map_err(|refusal| ApiError::new(Code::InvalidIdempotencyKey, refusal.to_string()));
+    let parse = |key| {
+        Key::parse(key).map_err(|refusal| ApiError::new(Code::InvalidIdempotencyKey, refusal.to_string()))
+    };
     key.into_inner().map(parse).transpose()
 }
 
@@ -174,7 +190,8 @@ fn parse_query(query: ListQuery) -> Result<TicketQuery, ApiError> {
     let start = match (query.cursor, query.offset) {
         (Some(_), Some(_)) => return Err(refuse("cursor", "Give a cursor or an offset, not both.")),
         (Some(word), None) => {
-            let found = cursor::decode(&word).ok_or_else(|| refuse("cursor", "Not a cursor of this list."))?;
+            let found =
+                cursor::decode(&word).ok_or_else(|| refuse("cursor", "Not a cursor of this list."))?;
             PageStart::After(found)
         }
         (None, Some(offset)) => PageStart::Offset(offset),
