@@ -40,21 +40,23 @@ pub(super) fn database(settings: &Settings, production: bool, problems: &mut Pro
     let app = app_url(settings, problems);
     let worker = checked(settings, "DATABASE_WORKER_URL", problems);
     match (app, worker) {
-        (Some(app), Some(worker)) => Database::Server { app, worker },
-        (Some(_), None) => {
-            problems.refuse("DATABASE_WORKER_URL is required: the workers have a login of their own");
-            Database::Embedded
-        }
-        (None, worker) => {
-            if production {
+        (Some(app), Some(worker)) => return Database::Server { app, worker },
+        (None, None) if !production => {}
+        (app, worker) => {
+            if worker.is_none() {
+                problems.refuse(
+                    "DATABASE_WORKER_URL is required beside the database: workers have a login of their own",
+                );
+            }
+            if app.is_none() && production {
                 problems
                     .refuse("DATABASE_URL (or POSTGRES_HOST and its companions) is required in production");
-            } else if worker.is_some() {
+            } else if app.is_none() {
                 problems.refuse("DATABASE_WORKER_URL is set, but neither DATABASE_URL nor POSTGRES_HOST is");
             }
-            Database::Embedded
         }
     }
+    Database::Embedded
 }
 
 pub(super) fn migration_target(

@@ -65,7 +65,7 @@ fn production_with_everything_in_place() {
     assert_eq!(config.network, Network::Mainnet);
     let Database::Server { app, worker } = config.database else { panic!("embedded") };
     assert!(app.expose_secret().ends_with("sslmode=verify-full&sslrootcert=/ca.pem"), "passed on as it is");
-    assert!(worker.is_some());
+    assert_eq!(worker.expose_secret(), "postgresql://guiche_worker:two@db/guiche");
 }
 
 #[test]
@@ -93,7 +93,10 @@ fn each_unsafe_setting_is_one_line_in_production() {
             ("DATABASE_URL", ""),
             "DATABASE_URL (or POSTGRES_HOST and its companions) is required in production",
         ),
-        (("DATABASE_WORKER_URL", ""), "DATABASE_WORKER_URL is required in production"),
+        (
+            ("DATABASE_WORKER_URL", ""),
+            "DATABASE_WORKER_URL is required beside the database: workers have a login of their own",
+        ),
         (("SPARK_MODE", "Live"), "SPARK_MODE must be one of: stub, live, production"),
     ] {
         let found = refusals(&production(&[change]));
@@ -115,7 +118,7 @@ fn all_reasons_are_reported_together() {
             "GUICHE_DATADIR is not a setting (did you mean GUICHE_DATA_DIR?)",
             "SPARK_MODE=stub is refused in production: nobody would ever be paid",
             "LISTEN_ADDR must be an address and a port, like 127.0.0.1:8080",
-            "DATABASE_WORKER_URL is required in production",
+            "DATABASE_WORKER_URL is required beside the database: workers have a login of their own",
             "DATABASE_URL (or POSTGRES_HOST and its companions) is required in production",
             "JWT_SECRET_KEY is required in production",
             "BCRYPT_COST must be at least 12 in production",
@@ -240,7 +243,11 @@ fn lists_of_signing_keys() {
 
 #[test]
 fn a_database_in_parts() {
-    let url = |settings: &[(&str, &str)]| match Config::parse(&sources(settings)).unwrap().database {
+    let worker = ("DATABASE_WORKER_URL", "postgresql://guiche_worker@db/guiche");
+    let url = |settings: &[(&str, &str)]| match Config::parse(&sources(&[settings, &[worker]].concat()))
+        .unwrap()
+        .database
+    {
         Database::Server { app, .. } => app.expose_secret().to_owned(),
         Database::Embedded => panic!("embedded"),
     };

@@ -17,7 +17,7 @@ use crate::require;
 
 /// Registers an account.
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "accounts", request_body = RegisterBody, responses(
-    (status = 201, body = Registered),
+    (status = 201, body = Registered, description = "registered"),
     (status = 409, body = Problem, description = "`email_taken`", content_type = "application/problem+json"),
     (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
     Any, Body,
@@ -32,7 +32,7 @@ pub async fn register(accounts: Data<Accounts>, body: Json<RegisterBody>) -> Res
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "accounts",
     request_body(content((LoginForm = "application/x-www-form-urlencoded"), (LoginBody = "application/json"))),
     responses(
-        (status = 200, body = TokenPair),
+        (status = 200, body = TokenPair, description = "signed in"),
         (status = 401, body = Problem, description = "`invalid_credentials`", content_type = "application/problem+json"),
         Any, Body,
 ))]
@@ -54,7 +54,7 @@ pub async fn login(
 
 /// Spends a refresh token for a new pair.
 #[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "accounts", request_body = RefreshBody, responses(
-    (status = 200, body = TokenPair),
+    (status = 200, body = TokenPair, description = "signed in"),
     (status = 401, body = Problem, description = "`invalid_refresh_token`; a reused one ends its whole session", content_type = "application/problem+json"),
     Any, Body,
 ))]
@@ -80,7 +80,7 @@ pub async fn logout(accounts: Data<Accounts>, body: Json<RefreshBody>) -> Result
 /// Changes the password and ends every session, access tokens included.
 #[utoipa::path(put, path = "/api/v1/auth/password", tag = "accounts", security(("bearer" = [])),
     request_body = PasswordBody, responses(
-        (status = 204),
+        (status = 204, description = "changed; every session has ended"),
         (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
         Any, Body, LoginRefusals,
 ))]
@@ -104,7 +104,7 @@ pub async fn change_password(
 
 /// One's own account.
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "accounts", security(("bearer" = [])), responses(
-    (status = 200, body = Me), Any, LoginRefusals,
+    (status = 200, body = Me, description = "your account"), Any, LoginRefusals,
 ))]
 pub async fn me(accounts: Data<Accounts>, SignedIn(caller): SignedIn) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(Me::from(accounts.me(&caller).await?)))

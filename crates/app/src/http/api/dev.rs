@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use guiche_adapter_spark::{PayError, PayMoment, SparkStub, WalletPayment};
-use guiche_kernel::{Actor, Timestamp};
+use guiche_adapter_spark::{PayError, PayMoment, SparkStub};
+use guiche_kernel::Actor;
 use guiche_tickets::{PaymentHash, Tickets};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
+use super::dto::{PaidDto, PayQuery};
 use super::refusals::Any;
 use crate::http::codes::Code;
 use crate::http::extract::{Path, Query};
@@ -28,43 +27,10 @@ pub(in crate::http) fn table() -> RouteTable {
     RouteTable::new().post("/dev/invoices/{payment_hash}/pay", pay)
 }
 
-/// How to pay.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PayQuery {
-    /// `true`: as a payment that was held up on its way and arrives after the expiry.
-    late: Option<bool>,
-}
-
-/// A payment, as the payer's wallet has it.
-#[derive(Serialize, ToSchema)]
-pub struct PaidDto {
-    payment_hash: String,
-    /// The proof of payment.
-    preimage: String,
-    #[schema(value_type = u64)]
-    amount_sats: u64,
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    paid_at: Timestamp,
-}
-
-impl From<WalletPayment> for PaidDto {
-    fn from(payment: WalletPayment) -> Self {
-        Self {
-            payment_hash: payment.payment_hash.to_string(),
-            preimage: payment.preimage.to_hex(),
-            amount_sats: payment.amount.get(),
-            paid_at: payment.paid_at,
-        }
-    }
-}
-
 /// Plays the payer's wallet (with the development stub only).
 #[utoipa::path(post, path = "/dev/invoices/{payment_hash}/pay", tag = "development",
     params(("payment_hash" = String, Path), PayQuery), responses(
-        (status = 200, body = PaidDto),
+        (status = 200, body = PaidDto, description = "paid"),
         (status = 404, body = Problem, description = "`not_found`", content_type = "application/problem+json"),
         (status = 409, body = Problem, description = "`invalid_ticket_state`: it is paid, or has run out", content_type = "application/problem+json"),
         Any,

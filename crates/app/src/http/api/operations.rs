@@ -12,7 +12,7 @@ use crate::http::problem::ApiError;
 
 /// Every operation on offer.
 #[utoipa::path(get, path = "/api/v1/operations", tag = "operations", responses(
-    (status = 200, body = [OperationDto]), Any,
+    (status = 200, body = [OperationDto], description = "all operations on offer"), Any,
 ))]
 pub async fn list(tickets: Data<Tickets>) -> Result<HttpResponse, ApiError> {
     let operations: Vec<_> = tickets.operations().await?.into_iter().map(OperationDto::from).collect();
@@ -21,7 +21,7 @@ pub async fn list(tickets: Data<Tickets>) -> Result<HttpResponse, ApiError> {
 
 /// One operation.
 #[utoipa::path(get, path = "/api/v1/operations/{id}", tag = "operations", params(("id" = i32, Path)), responses(
-    (status = 200, body = OperationDto),
+    (status = 200, body = OperationDto, description = "the operation"),
     (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
     Any,
 ))]
@@ -33,7 +33,7 @@ pub async fn get(tickets: Data<Tickets>, id: Path<i32>) -> Result<HttpResponse, 
 /// One operation, by its machine name.
 #[utoipa::path(get, path = "/api/v1/operations/by-name/{name}", tag = "operations", params(("name" = String, Path)),
     responses(
-        (status = 200, body = OperationDto),
+        (status = 200, body = OperationDto, description = "the operation"),
         (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
         Any,
 ))]

@@ -28,7 +28,7 @@ const TICKETS: &str = "/api/v1/tickets";
     request_body = OpenTicketBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters, bare or quoted; kept at least 24 hours.")),
     responses(
-        (status = 201, body = OpenedDto, headers(("Location" = String))),
+        (status = 201, body = OpenedDto, description = "opened", headers(("Location" = String))),
         (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
         (status = 409, body = Problem, description = "`idempotency_key_in_use`", content_type = "application/problem+json"),
         (status = 422, body = Problem, description = "`invalid_fields`, `idempotency_key_reused`", content_type = "application/problem+json"),
@@ -49,7 +49,7 @@ pub async fn open(
 
 /// The caller's tickets, newest first.
 #[utoipa::path(get, path = "/api/v1/tickets", tag = "tickets", security(("bearer" = [])), params(ListQuery), responses(
-    (status = 200, body = TicketPageDto, headers(("Link" = String, description = "`rel=\"next\"` when there is a next page"))),
+    (status = 200, body = TicketPageDto, description = "a page", headers(("Link" = String, description = "`rel=\"next\"` when there is a next page"))),
     (status = 400, body = Problem, description = "`malformed_request`", content_type = "application/problem+json"),
     Any, Login,
 ))]
@@ -72,7 +72,7 @@ pub async fn list(
 /// One of the caller's tickets, with its form and every invoice.
 #[utoipa::path(get, path = "/api/v1/tickets/{id}", tag = "tickets", security(("bearer" = [])), params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = TicketDetailDto),
+        (status = 200, body = TicketDetailDto, description = "the ticket"),
         (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
         Any, Login,
 ))]
@@ -88,7 +88,7 @@ pub async fn get(
 /// Asks the provider whether the payment has arrived.
 #[utoipa::path(post, path = "/api/v1/tickets/{id}/confirm-payment", tag = "tickets", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
-        (status = 200, body = StatusDto),
+        (status = 200, body = StatusDto, description = "where the ticket stands now"),
         (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
         Any, Login,
 ))]
@@ -126,7 +126,7 @@ pub async fn fresh_invoice(
 /// Withdraws a ticket that is not paid.
 #[utoipa::path(post, path = "/api/v1/tickets/{id}/cancel", tag = "tickets", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
-        (status = 200, body = StatusDto),
+        (status = 200, body = StatusDto, description = "where the ticket stands now"),
         (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
         (status = 409, body = Problem, description = "`invalid_ticket_state`", content_type = "application/problem+json"),
         Any, Login,
@@ -142,7 +142,7 @@ pub async fn cancel(
 /// Shows the preimage: the ticket is paid, provider or not.
 #[utoipa::path(post, path = "/api/v1/tickets/{id}/payment-proof", tag = "tickets", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = ProofBody, responses(
-        (status = 200, body = StatusDto),
+        (status = 200, body = StatusDto, description = "where the ticket stands now"),
         (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
         (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
         Any, Body, Login,

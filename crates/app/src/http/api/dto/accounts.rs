@@ -1,0 +1,118 @@
+//! Accounts and sessions on the wire.
+
+use guiche_kernel::Timestamp;
+use guiche_users::{Account, Tokens};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterBody {
+    /// The name to sign in with; compared without regard to case.
+    #[schema(required = true, example = "ana@example.org")]
+    pub email: Option<String>,
+    /// 10 to 72 bytes, and not one of the common ones.
+    #[schema(required = true, value_type = Option<String>, format = Password)]
+    pub password: Option<SecretString>,
+}
+
+/// An account.
+#[derive(Serialize, ToSchema)]
+pub struct Registered {
+    id: Uuid,
+    email: String,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<Account> for Registered {
+    fn from(account: Account) -> Self {
+        let email = account.email.as_str().to_owned();
+        Self { id: account.id.as_uuid(), email, created_at: account.created_at }
+    }
+}
+
+/// One's own account.
+#[derive(Serialize, ToSchema)]
+pub struct Me {
+    #[serde(flatten)]
+    account: Registered,
+    /// Where the account receives Lightning payments; `null` until that is set up.
+    lightning_address: Option<String>,
+}
+
+impl From<Account> for Me {
+    fn from(account: Account) -> Self {
+        Self { account: account.into(), lightning_address: None }
+    }
+}
+
+/// E-mail and password; as a form, the e-mail is called `username` (OAuth2 password grant).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the login extractor reads")]
+pub struct LoginBody {
+    email: String,
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// The form of the OAuth2 password grant.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the login extractor reads")]
+pub struct LoginForm {
+    username: String,
+    #[schema(format = Password)]
+    password: String,
+    /// `password`, if given.
+    grant_type: Option<String>,
+}
+
+/// A pair of tokens.
+#[derive(Serialize, ToSchema)]
+pub struct TokenPair {
+    /// For the header `Authorization: Bearer …`.
+    access_token: String,
+    /// Good once, for the next pair.
+    refresh_token: String,
+    #[schema(example = "bearer")]
+    token_type: &'static str,
+    /// Seconds until the access token expires.
+    #[schema(example = 1800)]
+    expires_in: u64,
+}
+
+impl From<Tokens> for TokenPair {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            access_token: tokens.access_token.expose_secret().to_owned(),
+            refresh_token: tokens.refresh_token.expose().to_owned(),
+            token_type: "bearer",
+            expires_in: tokens.access_expires_in.as_secs(),
+        }
+    }
+}
+
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshBody {
+    /// As the last login or refresh gave it.
+    #[schema(required = true, value_type = Option<String>)]
+    pub refresh_token: Option<SecretString>,
+}
+
+/// A change of the password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordBody {
+    /// The present one.
+    #[schema(required = true, value_type = Option<String>, format = Password)]
+    pub current_password: Option<SecretString>,
+    /// 10 to 72 bytes, and not one of the common ones.
+    #[schema(required = true, value_type = Option<String>, format = Password)]
+    pub new_password: Option<SecretString>,
+}
