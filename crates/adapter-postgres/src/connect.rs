@@ -92,13 +92,12 @@ const COMMON_SETTINGS: &str = "-c search_path=public,pg_temp -c client_connectio
 
 /// The server's words, or what kind of failure it was; never what was sent.
 fn reason(refusal: &tokio_postgres::Error) -> String {
-    match refusal.as_db_error() {
-        Some(answer) => format!("{} ({})", answer.message(), answer.code().code()),
-        None => std::iter::successors(Some(refusal as &dyn std::error::Error), |cause| cause.source())
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": "),
+    if let Some(answer) = refusal.as_db_error() {
+        return format!("{} ({})", answer.message(), answer.code().code());
     }
+    let refusal: &dyn std::error::Error = refusal;
+    let causes = std::iter::successors(Some(refusal), |cause| cause.source()).map(ToString::to_string);
+    causes.collect::<Vec<_>>().join(": ")
 }
 
 /// A URL without what tokio-postgres does not understand.

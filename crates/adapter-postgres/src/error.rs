@@ -136,6 +136,7 @@ fn fault(what: &'static str, name: Option<&str>) -> guiche_kernel::BoxError {
 }
 
 /// The kernel's word for what the database answered.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the driver's errors are open to additions")]
 pub(crate) fn store_error(error: Error) -> StoreError {
     match error {
         Error::DatabaseError(kind, information) => database_error(kind, &*information),
@@ -213,6 +214,7 @@ fn by_message(message: &str) -> StoreError {
 }
 
 /// Whether the connection must not be used again after this error.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the driver's errors are open to additions")]
 pub(crate) fn breaks_connection(error: &Error) -> bool {
     match error {
         Error::DatabaseError(_, information) => {

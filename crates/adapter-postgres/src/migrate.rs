@@ -46,9 +46,12 @@ pub async fn migrate(owner_url: SecretString) -> Result<Vec<String>, MigrateErro
     .await
 }
 
-/// Takes every migration back; for tests of the way down.
+/// Takes every migration back, and returns their names; for tests of the way down.
+///
+/// # Errors
+/// As [`migrate`].
 #[cfg(feature = "testing")]
-pub(crate) async fn revert_all(owner_url: SecretString) -> Result<Vec<String>, MigrateError> {
+pub async fn revert_all(owner_url: SecretString) -> Result<Vec<String>, MigrateError> {
     on_a_runtime_of_its_own(owner_url, |harness| {
         let reverted = harness.revert_all_migrations(MIGRATIONS)?;
         Ok(reverted.iter().map(ToString::to_string).collect())

@@ -17,8 +17,11 @@ use crate::schema::operations;
 #[derive(Clone)]
 pub(crate) struct PgCatalogue {
     pool: PgPool,
-    forms: Arc<Mutex<HashMap<i32, (Value, Arc<Form>)>>>,
+    forms: Arc<Mutex<Forms>>,
 }
+
+/// Compiled forms by operation, each with the schema it was compiled from.
+type Forms = HashMap<i32, (Value, Arc<Form>)>;
 
 type Row = (i32, String, String, i64, Value);
 

@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
+pub use crate::migrate::revert_all;
 use crate::{PgOptions, PgStores, ROLES_SQL, migrate};
 
 /// A database that nobody else uses; dropped with this value.
@@ -107,8 +108,7 @@ impl TestDatabase {
 
     async fn make(template: Option<&'static str>) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let moment = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
-        let name = format!("t_{moment}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("t_{}_{}_{}", moment(), std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let database = name.clone();
         let task = runtime().spawn(async move {
             static SERVER: OnceCell<Server> = OnceCell::const_new();
@@ -150,7 +150,7 @@ enum Server {
 
 impl Server {
     async fn start() -> Self {
-        let server = match std::env::var("TEST_DATABASE_URL") {
+        match std::env::var("TEST_DATABASE_URL") {
             Ok(url) if !url.is_empty() => Self::Given(url),
             Ok(_) | Err(_) => {
                 let options = Options::throwaway(Options::throwaway_directory("test"));
@@ -159,8 +159,7 @@ impl Server {
                     shared.unwrap_or_else(|refusal| fail("start a PostgreSQL server for tests", &refusal)),
                 )
             }
-        };
-        server
+        }
     }
 
     /// `None` is the superuser.
@@ -235,6 +234,12 @@ fn replaced(superuser: &str, role: Option<&str>, database: &str) -> String {
         }
     }
     url.into()
+}
+
+/// Makes names differ from those of an earlier process with our number.
+#[expect(clippy::disallowed_methods, reason = "a name for a test database, not a time of the domain")]
+fn moment() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros())
 }
 
 /// Administration has a runtime of its own, so that it works from whatever runtime a test has.

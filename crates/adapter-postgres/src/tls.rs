@@ -1,7 +1,7 @@
 //! TLS to the database, by libpq's words. What cannot be verified is not connected to: an unknown word, an unreadable
 //! certificate file or an empty trust store is an error, never a plain connection.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -85,7 +85,7 @@ fn trusted(file: Option<&Path>) -> Result<RootCertStore, ConnectError> {
     let refuse = |what: String| ConnectError::RootCertificates(what);
     let mut store = RootCertStore::empty();
     match file {
-        Some(file) if file != PathBuf::from("system") => {
+        Some(file) if file != "system" => {
             let read = |refusal| refuse(format!("{} cannot be read: {refusal}", file.display()));
             for certificate in CertificateDer::pem_file_iter(file).map_err(read)? {
                 let certificate = certificate.map_err(read)?;

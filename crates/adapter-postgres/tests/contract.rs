@@ -1,4 +1,5 @@
 //! The stores keep the promises of their ports, like every other implementation.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

@@ -41,7 +41,6 @@ sql_call! {
         after_id: Option<Uuid> => Nullable<SqlUuid>,
         offset: i64 => BigInt,
         limit: i64 => BigInt,
-        count_to: i64 => BigInt,
     } -> (
         BigInt,
         Nullable<SqlUuid>,

@@ -198,7 +198,6 @@ impl TicketStore for PgTicketStore {
             offset,
             // One more than is shown says whether there is another page.
             limit: i64::from(query.limit.get()) + 1,
-            count_to: i64::from(TicketPage::COUNTED_UP_TO),
         };
         let rows: Vec<ListRow> = self.app.rows(call).await?;
         let total = rows.first().ok_or_else(|| StoreError::corrupt("a list without its total"))?.total;

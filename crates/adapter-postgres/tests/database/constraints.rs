@@ -1,0 +1,229 @@
+//! Rows that must never exist, each refused by name, whoever writes them: here a superuser, whom no policy binds.
+
+use guiche_tickets::{InvoiceStatus, TicketEventKind, TicketStatus};
+
+use crate::scene::{Scene, number, refusal};
+
+/// A change of one valid row, and the constraint that refuses it.
+const REFUSED: &[(&str, &str)] = &[
+    ("users SET email = 'ab', email_key = 'ab'", "users_email_length"),
+    ("users SET email_key = 'Alice@example.org'", "users_email_key_is_lower_case"),
+    ("users SET password_hash = ''", "users_password_hash_length"),
+    ("users SET epoch = -1", "users_epoch_counts_up"),
+    ("sessions SET ends_at = issued_at", "sessions_end_after_their_start"),
+    (r"refresh_tokens SET token_hash = '\x00'", "refresh_tokens_hash_length"),
+    ("operations SET name = 'Not A Name'", "operations_name_form"),
+    ("operations SET price_sats = 0", "operations_price_can_exist"),
+    ("operations SET price_sats = 2100000000000001", "operations_price_can_exist"),
+    ("operations SET form_schema = '[]'", "operations_form_is_of_an_object"),
+    ("operations SET form_schema = '{\"type\": \"array\"}'", "operations_form_is_of_an_object"),
+    ("tickets SET status = 'PAID'", "tickets_status_is_a_word"),
+    ("tickets SET amount_sats = 0", "tickets_amount_can_exist"),
+    ("tickets SET amount_sats = 2100000000000001", "tickets_amount_can_exist"),
+    ("tickets SET form_data = '[]'", "tickets_form_is_an_object"),
+    ("tickets SET version = 0", "tickets_version_counts_from_one"),
+    ("tickets SET status = 'paid'", "tickets_paid_means_when"),
+    ("tickets SET paid_at = now()", "tickets_paid_means_when"),
+    ("tickets SET status = 'processing', paid_at = now()", "tickets_processing_means_when"),
+    ("tickets SET status = 'paid', paid_at = now(), processing_at = now()", "tickets_processing_means_when"),
+    (
+        "tickets SET status = 'completed', paid_at = now(), processing_at = now()",
+        "tickets_completed_means_when",
+    ),
+    ("tickets SET status = 'cancelled'", "tickets_cancelled_means_when"),
+    ("tickets SET cancelled_at = now()", "tickets_cancelled_waits_for_nothing"),
+    ("invoices SET status = 'unknown'", "invoices_status_is_a_word"),
+    ("invoices SET ordinal = 0", "invoices_ordinal_counts_from_one"),
+    (r"invoices SET payment_hash = '\x00'", "invoices_hash_length"),
+    ("invoices SET provider_invoice_id = ''", "invoices_provider_invoice_id_length"),
+    ("invoices SET provider_invoice_id = repeat('x', 513)", "invoices_provider_invoice_id_length"),
+    ("invoices SET bolt11 = ''", "invoices_bolt11_length"),
+    ("invoices SET amount_sats = 0", "invoices_amount_can_exist"),
+    ("invoices SET amount_sats = amount_sats + 1", "invoices_ticket"),
+    ("invoices SET expires_at = issued_at", "invoices_expire_after_their_issue"),
+    ("invoices SET status = 'paid'", "invoices_money_means_when"),
+    ("invoices SET paid_at = expires_at", "invoices_money_means_when"),
+    (
+        "invoices SET status = 'paid', paid_at = issued_at - interval '1 microsecond'",
+        "invoices_paid_after_their_issue",
+    ),
+    (
+        "invoices SET status = 'paid', paid_at = expires_at + interval '1 microsecond'",
+        "invoices_paid_means_in_time",
+    ),
+    ("invoices SET status = 'paid_late', paid_at = expires_at", "invoices_late_means_late"),
+    ("invoices SET refunded_at = now()", "invoices_refund_needs_money"),
+    (
+        "invoices SET status = 'paid', paid_at = expires_at, refunded_at = now()",
+        "invoices_payment_that_counts_is_kept",
+    ),
+    (
+        "invoices SET status = 'paid', paid_at = expires_at, preimage = payment_hash",
+        "invoices_preimage_is_the_key",
+    ),
+    ("outbox SET kind = 'ticket.unknown'", "outbox_kind_is_a_word"),
+    ("outbox SET status = 'unknown'", "outbox_status_is_a_word"),
+    ("outbox SET version = 0", "outbox_version_counts_from_one"),
+    (r"outbox SET payment_hash = '\x00'", "outbox_hash_length"),
+    ("outbox SET amount_sats = amount_sats + 1", "outbox_ticket"),
+    ("idempotency_claims SET key = ''", "idempotency_claims_key_length"),
+    ("idempotency_claims SET key = repeat('x', 256)", "idempotency_claims_key_length"),
+    ("idempotency_claims SET route = ''", "idempotency_claims_route_length"),
+    (r"idempotency_claims SET fingerprint = '\x00'", "idempotency_claims_fingerprint_length"),
+    ("idempotency_claims SET ticket_id = subject", "idempotency_claims_whole_result"),
+    (r"idempotency_claims SET ticket_id = subject, payment_hash = '\x00'", "idempotency_claims_hash_length"),
+];
+
+#[tokio::test]
+async fn every_check_refuses_its_illegal_row() {
+    let scene = Scene::new().await;
+    scene.citizen("alice@example.org").await;
+    let client = scene.superuser().await;
+    for (change, constraint) in REFUSED {
+        let refused = refusal(&client, &format!("UPDATE {change}")).await;
+        assert!(refused.starts_with("23"), "{change}: {refused}");
+        assert_eq!(refused.split(' ').nth(1), Some(*constraint), "{change}: {refused}");
+    }
+    // The table above misses none.
+    let rows = client
+        .query(
+            "SELECT conname::text FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace
+                AND conrelid <> 0",
+            &[],
+        )
+        .await
+        .unwrap();
+    for row in rows {
+        let name: String = row.get(0);
+        let implied = name == "invoices_preimage_proves_payment";
+        assert!(implied || REFUSED.iter().any(|(_, constraint)| *constraint == name), "{name} has no case");
+    }
+}
+
+#[tokio::test]
+async fn a_preimage_without_a_payment_is_refused() {
+    let scene = Scene::new().await;
+    let alice = scene.person("alice@example.org").await;
+    let ticket = scene.opened(alice).await;
+    let preimage = crate::scene::preimage(ticket.id().as_uuid());
+    let hex: String = preimage.expose().iter().map(|byte| format!("{byte:02x}")).collect();
+    let client = scene.superuser().await;
+    let refused = refusal(&client, &format!(r"UPDATE invoices SET preimage = '\x{hex}'")).await;
+    assert!(refused.contains("invoices_preimage_proves_payment"), "{refused}");
+    let proven = format!(r"UPDATE invoices SET status = 'paid', paid_at = expires_at, preimage = '\x{hex}'");
+    client.batch_execute(&proven).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_must_be_unique_is() {
+    let scene = Scene::new().await;
+    let alice = scene.citizen("alice@example.org").await;
+    let client = scene.superuser().await;
+    let other = r"'\x000000000000000000000000000000000000000000000000000000000000ffff'";
+    let copy = |columns: &str| {
+        format!(
+            "INSERT INTO invoices (payment_hash, ordinal, provider_invoice_id, status, paid_at, ticket_id, user_id,
+                amount_sats, bolt11, issued_at, expires_at)
+            SELECT {columns}, ticket_id, user_id, amount_sats, bolt11, issued_at, expires_at FROM invoices"
+        )
+    };
+    let event = |kind: &str| {
+        format!(
+            "INSERT INTO outbox (id, kind, happened_at, ticket_id, user_id, amount_sats, operation_id, status, version)
+            SELECT gen_random_uuid(), '{kind}', happened_at, ticket_id, user_id, amount_sats, operation_id, status, version
+            FROM outbox LIMIT 1"
+        )
+    };
+    client.batch_execute(&event("ticket.paid")).await.unwrap();
+    client.batch_execute(&event("ticket.refund_due")).await.unwrap();
+    client.batch_execute(&event("ticket.refund_due")).await.unwrap();
+    for (sql, constraint) in [
+        (copy("payment_hash, 2, 'p', 'expired', paid_at"), "invoices_pkey"),
+        (copy(&format!("{other}, 2, provider_invoice_id, 'expired', paid_at")), "invoices_provider_invoice_id_unique"),
+        (copy(&format!("{other}, 1, 'p', 'expired', paid_at")), "invoices_ordinal_unique"),
+        (copy(&format!("{other}, 2, 'p', 'open', paid_at")), "invoices_one_open"),
+        (event("ticket.opened"), "outbox_opened_once"),
+        (event("ticket.paid"), "outbox_paid_once"),
+        (
+            format!(
+                "INSERT INTO users SELECT gen_random_uuid(), upper(email), email_key, 'h', 0, now(), now() FROM users
+                WHERE id = '{}'",
+                alice.user_id
+            ),
+            "users_email_key_unique",
+        ),
+        (
+            format!(
+                "INSERT INTO refresh_tokens SELECT {other}, family_id, user_id, issued_at, expires_at FROM refresh_tokens"
+            ),
+            "refresh_tokens_one_fresh",
+        ),
+    ] {
+        let refused = refusal(&client, &sql).await;
+        assert!(refused.starts_with("23505") && refused.contains(constraint), "{sql}: {refused}");
+    }
+    client.batch_execute("UPDATE invoices SET status = 'paid', paid_at = expires_at").await.unwrap();
+    let refused = refusal(&client, &copy(&format!("{other}, 2, 'p', 'paid', paid_at"))).await;
+    assert!(refused.contains("invoices_one_paid"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_words_of_the_database_are_those_of_the_program() {
+    let scene = Scene::new().await;
+    let client = scene.superuser().await;
+    let words = |constraint: &str| {
+        format!(
+            "SELECT count(*) FROM regexp_matches(
+                (SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = '{constraint}'), '''[a-z_.]+''', 'g')"
+        )
+    };
+    for (constraint, known) in [
+        ("tickets_status_is_a_word", TicketStatus::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>()),
+        ("outbox_status_is_a_word", TicketStatus::ALL.iter().map(|word| word.as_str()).collect()),
+        ("invoices_status_is_a_word", InvoiceStatus::ALL.iter().map(|word| word.as_str()).collect()),
+        ("outbox_kind_is_a_word", KINDS.iter().map(|kind| kind.as_str()).collect()),
+    ] {
+        assert_eq!(
+            number(&client, &words(constraint)).await,
+            i64::try_from(known.len()).unwrap(),
+            "{constraint}"
+        );
+        for word in known {
+            let accepts = format!(
+                "SELECT (pg_get_constraintdef(oid) LIKE '%''{word}''%')::int::bigint FROM pg_constraint
+                WHERE conname = '{constraint}'"
+            );
+            assert_eq!(number(&client, &accepts).await, 1, "{constraint} {word}");
+        }
+    }
+}
+
+const KINDS: [TicketEventKind; 9] = [
+    TicketEventKind::Opened,
+    TicketEventKind::InvoiceIssued,
+    TicketEventKind::Paid,
+    TicketEventKind::Expired,
+    TicketEventKind::Cancelled,
+    TicketEventKind::RefundDue,
+    TicketEventKind::Refunded,
+    TicketEventKind::Processing,
+    TicketEventKind::Completed,
+];
+
+#[tokio::test]
+async fn a_new_kind_of_event_is_noticed_here() {
+    for kind in KINDS {
+        // No `_` arm: a new kind does not compile until it stands in the list, and in the database's constraint.
+        match kind {
+            TicketEventKind::Opened
+            | TicketEventKind::InvoiceIssued
+            | TicketEventKind::Paid
+            | TicketEventKind::Expired
+            | TicketEventKind::Cancelled
+            | TicketEventKind::RefundDue
+            | TicketEventKind::Refunded
+            | TicketEventKind::Processing
+            | TicketEventKind::Completed => {}
+        }
+    }
+}

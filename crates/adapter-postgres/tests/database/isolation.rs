@@ -1,0 +1,208 @@
+//! Row-level security, by raw SQL as the login that serves: the last line, when the program is wrong.
+
+use guiche_kernel::Caller;
+use tokio_postgres::Client;
+
+use crate::scene::{PERSONAL, Scene, number, refusal};
+
+async fn become_raw(client: &Client, caller: Caller) {
+    let set = format!("BEGIN; SELECT set_config('app.user_id', '{}', true)", caller.user_id);
+    client.batch_execute(&set).await.unwrap();
+}
+
+/// A row of the given person, valid but for whose it is.
+fn insert(table: &str, of: Caller) -> String {
+    let user = of.user_id;
+    let id = "0195f3a4-7c1e-7c3a-8d5e-ffffffffffff";
+    let hash = r"'\x000000000000000000000000000000000000000000000000000000000000ffff'";
+    let moment = "'2026-01-01 12:00+00'";
+    let of_ticket = format!("(SELECT id FROM tickets LIMIT 1), '{user}', 50000");
+    match table {
+        "users" => format!("INSERT INTO users VALUES ('{user}', 'x@y.org', 'x@y.org', 'h', 0, {moment}, {moment})"),
+        "sessions" => format!("INSERT INTO sessions VALUES ('{id}', '{user}', {moment}, 'infinity')"),
+        "refresh_tokens" => {
+            format!("INSERT INTO refresh_tokens VALUES ({hash}, '{id}', '{user}', {moment}, 'infinity', {moment})")
+        }
+        "tickets" => format!(
+            "INSERT INTO tickets VALUES ('{id}', '{user}', 1, 'x', 1, '{{}}', 'pending', 1, {moment}, {moment},
+            NULL, NULL, NULL, {moment})"
+        ),
+        "invoices" => format!(
+            "INSERT INTO invoices VALUES ({hash}, {of_ticket}, 9, 'p', 'b', {moment}, 'infinity', 'expired')"
+        ),
+        "outbox" => format!(
+            "INSERT INTO outbox (id, kind, happened_at, ticket_id, user_id, amount_sats, operation_id, status, version)
+            VALUES ('{id}', 'ticket.expired', {moment}, {of_ticket}, 1, 'expired', 1)"
+        ),
+        "idempotency_claims" => format!(
+            "INSERT INTO idempotency_claims VALUES ('{user}', 'r', 'other', {hash}, '{id}', {moment}, {moment}, {moment})"
+        ),
+        other => panic!("no row for {other}"),
+    }
+}
+
+/// A change of what the app may change.
+fn update(table: &str, of: Caller, owner: &str) -> String {
+    let change = match table {
+        "users" => "password_hash = 'stolen'",
+        "sessions" => "revoked_at = now()",
+        "refresh_tokens" => "spent_at = now()",
+        "tickets" => "version = 99",
+        "invoices" => "status = 'expired'",
+        "idempotency_claims" => "claimed_until = now()",
+        other => panic!("no change for {other}"),
+    };
+    format!("UPDATE {table} SET {change} WHERE {owner} = '{}'", of.user_id)
+}
+
+#[tokio::test]
+async fn without_a_user_there_are_no_rows_and_none_can_be_made() {
+    let scene = Scene::new().await;
+    let alice = scene.citizen("alice@example.org").await;
+    let app = scene.app().await;
+    for round in ["never set", "set and ended"] {
+        for (table, _) in PERSONAL {
+            assert_eq!(number(&app, &format!("SELECT count(*) FROM {table}")).await, 0, "{table}, {round}");
+            let refused = refusal(&app, &insert(table, alice)).await;
+            assert!(refused.contains("row-level security"), "{table}, {round}: {refused}");
+        }
+        assert_eq!(number(&app, "SELECT count(*) FROM ticket_readings").await, 0, "{round}");
+        become_raw(&app, alice).await;
+        assert_eq!(number(&app, "SELECT count(*) FROM ticket_readings").await, 1, "{round}");
+        app.batch_execute("COMMIT").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_citizen_cannot_see_or_touch_anothers_rows() {
+    let scene = Scene::new().await;
+    let alice = scene.citizen("alice@example.org").await;
+    let bob = scene.citizen("bob@example.org").await;
+    let (app, superuser) = (scene.app().await, scene.superuser().await);
+    for (table, owner) in PERSONAL {
+        let of_alice = format!("SELECT count(*) FROM {table} WHERE {owner} = '{}'", alice.user_id);
+        assert_eq!(number(&superuser, &of_alice).await, 1, "{table}: the scene is set");
+        become_raw(&app, bob).await;
+        assert_eq!(number(&app, &of_alice).await, 0, "{table}");
+        assert_eq!(number(&app, &format!("SELECT count(*) FROM {table}")).await, 1, "{table}: his own");
+        if table != "outbox" {
+            assert_eq!(app.execute(&update(table, alice, owner), &[]).await.unwrap(), 0, "{table}");
+        }
+        let refused = refusal(&app, &insert(table, alice)).await;
+        assert!(refused.contains("row-level security"), "{table}: {refused}");
+        app.batch_execute("ROLLBACK").await.unwrap();
+    }
+    become_raw(&app, bob).await;
+    let forgotten = format!("DELETE FROM idempotency_claims WHERE user_id = '{}'", alice.user_id);
+    assert_eq!(app.execute(&forgotten, &[]).await.unwrap(), 0);
+    app.batch_execute("ROLLBACK").await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_gives_their_rows_to_another() {
+    let scene = Scene::new().await;
+    let alice = scene.citizen("alice@example.org").await;
+    let bob = scene.citizen("bob@example.org").await;
+    let superuser = scene.superuser().await;
+    let alices: String = superuser
+        .query_one("SELECT id::text FROM tickets WHERE user_id::text = $1", &[&alice.user_id.to_string()])
+        .await
+        .unwrap()
+        .get(0);
+    let app = scene.app().await;
+    become_raw(&app, bob).await;
+    // His own invoice under her ticket: the composite foreign key refuses, because the ticket is not his.
+    let stray = format!(
+        r"INSERT INTO invoices VALUES ('\x000000000000000000000000000000000000000000000000000000000000ffff', '{alices}',
+        '{}', 50000, 9, 'p', 'b', now(), 'infinity', 'expired')",
+        bob.user_id
+    );
+    let refused = refusal(&app, &stray).await;
+    assert!(refused.starts_with("23503 invoices_ticket"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_a_ticket_is_about_cannot_be_changed_and_nothing_can_be_deleted() {
+    let scene = Scene::new().await;
+    let alice = scene.citizen("alice@example.org").await;
+    for url in [scene.database.app_url(), scene.database.worker_url()] {
+        let client = scene.database.raw(&url).await;
+        for sql in [
+            "UPDATE tickets SET amount_sats = 1",
+            "UPDATE tickets SET user_id = user_id",
+            "UPDATE tickets SET form_data = '{}'",
+            "UPDATE invoices SET payment_hash = payment_hash",
+            "UPDATE invoices SET amount_sats = 1",
+            "UPDATE invoices SET expires_at = 'infinity'",
+            "UPDATE outbox SET kind = kind",
+            "UPDATE operations SET price_sats = 1",
+            "INSERT INTO operations VALUES (2, 'x', 'x', 1, '{}')",
+            "DELETE FROM users",
+            "DELETE FROM tickets",
+            "DELETE FROM invoices",
+            "DELETE FROM outbox",
+            "DELETE FROM refresh_tokens",
+            "TRUNCATE idempotency_claims",
+            "CREATE TABLE mine (x int)",
+            "CREATE TEMP TABLE mine (x int)",
+            "CREATE SCHEMA mine",
+            "ALTER TABLE tickets DISABLE ROW LEVEL SECURITY",
+            "DROP POLICY tickets_own ON tickets",
+            "SET ROLE guiche_owner",
+            "SET ROLE guiche_auth",
+            "SET SESSION AUTHORIZATION guiche_owner",
+        ] {
+            become_raw(&client, alice).await;
+            let refused = refusal(&client, sql).await;
+            assert!(refused.starts_with("42501"), "{url} {sql}: {refused}");
+            client.batch_execute("ROLLBACK").await.unwrap();
+        }
+    }
+    let (app, worker) = (scene.app().await, scene.database.raw(&scene.database.worker_url()).await);
+    for (client, sql) in [
+        (&app, "SET ROLE guiche_worker"),
+        (&worker, "SET ROLE guiche_app"),
+        (&app, "UPDATE users SET email_key = 'x'"),
+        (&app, "DELETE FROM sessions"),
+        (&app, "UPDATE invoices SET leased_until = now()"),
+        (&worker, "SELECT * FROM users"),
+        (&worker, "SELECT * FROM refresh_tokens"),
+        (&worker, "SELECT user_id FROM sessions"),
+        (&worker, "INSERT INTO users SELECT"),
+        (&worker, "SELECT credentials_by_email('alice@example.org')"),
+        (&app, "SELECT claim_due_invoices(now(), now(), 1)"),
+    ] {
+        let refused = refusal(client, sql).await;
+        assert!(refused.starts_with("42501"), "{sql}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn even_the_owner_sees_nobody() {
+    let scene = Scene::new().await;
+    scene.citizen("alice@example.org").await;
+    let owner = scene.database.raw(&scene.database.owner_url()).await;
+    for (table, _) in PERSONAL {
+        assert_eq!(number(&owner, &format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn the_functions_before_sign_in_tell_what_they_are_asked_and_no_more() {
+    let scene = Scene::new().await;
+    let alice = scene.citizen("alice@example.org").await;
+    scene.citizen("bob@example.org").await;
+    let app = scene.app().await;
+    let found =
+        app.query("SELECT user_id::text FROM credentials_by_email('alice@example.org')", &[]).await.unwrap();
+    assert_eq!(
+        found.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(),
+        [alice.user_id.to_string()]
+    );
+    for nobody in ["'%'", "''", "NULL", "'ALICE@EXAMPLE.ORG'"] {
+        let asked = format!("SELECT count(*) FROM credentials_by_email({nobody})");
+        assert_eq!(number(&app, &asked).await, 0, "{nobody}");
+    }
+    assert_eq!(number(&app, r"SELECT count(*) FROM session_by_token_hash('\x00')").await, 0);
+    assert_eq!(number(&app, "SELECT count(*) FROM users").await, 0, "they leave no identity behind");
+}

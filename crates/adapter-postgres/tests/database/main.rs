@@ -1,0 +1,12 @@
+//! What the contracts of the ports cannot say: the rules that hold in the database itself, whoever writes to it, and how
+//! the stores behave when the database does not.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod catalogue;
+mod constraints;
+mod failures;
+mod isolation;
+mod migrations;
+mod plans;
+mod roles;
+mod scene;

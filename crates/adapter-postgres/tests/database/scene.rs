@@ -1,0 +1,142 @@
+//! People with tickets, sessions and claims, and raw SQL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use guiche_adapter_postgres::PgStores;
+use guiche_adapter_postgres::testing::TestDatabase;
+use guiche_kernel::testing::{ManualClock, SeededRandomness};
+use guiche_kernel::{Caller, Clock, Epoch, Ids, UserId};
+use guiche_tickets::testing::{license_form, license_operation};
+use guiche_tickets::{
+    ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, Invoice, InvoiceId, InvoiceStatus, Preimage,
+    Route, Ticket, TicketId,
+};
+use guiche_users::{Email, FamilyId, NewAccount, NewSession, PasswordHash, TokenHash};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+pub(crate) struct Scene {
+    pub(crate) stores: PgStores,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ids: Ids,
+    pub(crate) database: TestDatabase,
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        let database = TestDatabase::new().await;
+        Self::on(database.stores().await, database)
+    }
+
+    pub(crate) fn on(stores: PgStores, database: TestDatabase) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let ids = Ids::new(Arc::<ManualClock>::clone(&clock), Arc::new(SeededRandomness::new(3)));
+        Self { stores, clock, ids, database }
+    }
+
+    pub(crate) async fn person(&self, email: &str) -> Caller {
+        let account = NewAccount {
+            id: UserId::new(self.ids.uuid()),
+            email: Email::parse(email).unwrap(),
+            password_hash: PasswordHash::new("$2b$04$".to_owned()),
+            created_at: self.clock.now(),
+        };
+        self.stores.users().register(&account).await.unwrap();
+        Caller { user_id: account.id, epoch: Epoch::FIRST }
+    }
+
+    pub(crate) fn ticket(&self, caller: Caller) -> Ticket {
+        let (id, now) = (self.ids.uuid(), self.clock.now());
+        let operation = license_operation();
+        let form = operation.form.check(license_form()).unwrap();
+        let invoice = Invoice {
+            id: InvoiceId::parse(format!("test:{id}")).unwrap(),
+            payment_hash: preimage(id).payment_hash(),
+            bolt11: format!("lnbcrt{}", id.simple()),
+            amount: operation.price,
+            issued_at: now,
+            expires_at: now + Duration::from_mins(15),
+            status: InvoiceStatus::Open,
+            payment: None,
+        };
+        Ticket::open(TicketId::new(id), caller.user_id, &operation, form, invoice, now)
+    }
+
+    pub(crate) async fn opened(&self, caller: Caller) -> Ticket {
+        let mut ticket = self.ticket(caller);
+        let events = ticket.take_events(&self.ids);
+        self.stores.tickets().open(caller, &ticket, &events, None).await.unwrap();
+        ticket
+    }
+
+    /// A person who has a row in every personal table.
+    pub(crate) async fn citizen(&self, email: &str) -> Caller {
+        let caller = self.person(email).await;
+        self.opened(caller).await;
+        let now = self.clock.now();
+        let session = NewSession {
+            family_id: FamilyId::new(self.ids.uuid()),
+            token_hash: TokenHash::from_bytes(*preimage(self.ids.uuid()).payment_hash().as_bytes()),
+            issued_at: now,
+            expires_at: now + Duration::from_hours(24),
+            ends_at: now + Duration::from_hours(48),
+        };
+        self.stores.users().open_session(&caller, session).await.unwrap();
+        let request = ClaimRequest {
+            route: Route::OpenTicket,
+            key: IdempotencyKey::parse("k").unwrap(),
+            fingerprint: Fingerprint::of(&"body").unwrap(),
+            subject: self.ids.uuid(),
+            now,
+            claimed_until: now + Duration::from_secs(30),
+            renew_before: now,
+        };
+        let claimed = self.stores.tickets().claim(caller, &request).await.unwrap();
+        assert!(matches!(claimed, ClaimOutcome::Mine(_)));
+        caller
+    }
+
+    pub(crate) async fn app(&self) -> Client {
+        self.database.raw(&self.database.app_url()).await
+    }
+
+    pub(crate) async fn superuser(&self) -> Client {
+        self.database.raw(&self.database.superuser_url()).await
+    }
+}
+
+pub(crate) fn preimage(id: Uuid) -> Preimage {
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(id.as_bytes());
+    Preimage::new(bytes)
+}
+
+/// Every table that holds something of a person, and the column that says of whom.
+pub(crate) const PERSONAL: [(&str, &str); 7] = [
+    ("users", "id"),
+    ("sessions", "user_id"),
+    ("refresh_tokens", "user_id"),
+    ("tickets", "user_id"),
+    ("invoices", "user_id"),
+    ("outbox", "user_id"),
+    ("idempotency_claims", "user_id"),
+];
+
+/// The first column of the first row.
+pub(crate) async fn number(client: &Client, sql: &str) -> i64 {
+    client.query_one(sql, &[]).await.unwrap_or_else(|refusal| panic!("{sql}: {refusal:?}")).get(0)
+}
+
+/// The first column of every row.
+pub(crate) async fn texts(client: &Client, sql: &str) -> Vec<String> {
+    let rows = client.query(sql, &[]).await.unwrap_or_else(|refusal| panic!("{sql}: {refusal:?}"));
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// What the server says against it: the SQLSTATE and the message.
+pub(crate) async fn refusal(client: &Client, sql: &str) -> String {
+    let refusal = client.batch_execute(sql).await.expect_err(sql);
+    let answer = refusal.as_db_error().unwrap_or_else(|| panic!("{sql}: {refusal:?}"));
+    format!("{} {} {}", answer.code().code(), answer.constraint().unwrap_or_default(), answer.message())
+}
