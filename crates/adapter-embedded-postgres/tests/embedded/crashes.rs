@@ -92,8 +92,11 @@ async fn a_crash_of_one_session_is_the_servers_own_affair() {
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     let connection = tokio::spawn(connection);
     let session: i32 = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    // The server ends every other session when it notices the crash; before that it answers as if nothing had happened.
+    let (_witness, witnessed) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     kill("KILL", &session.to_string());
     assert!(connection.await.unwrap().is_err());
+    assert!(witnessed.await.is_err());
     server.ensure_running().await.unwrap();
     eventually("the server has recovered", || async { try_ask(&url, "SELECT 1").await.is_ok() }).await;
     remembers(&server).await;
