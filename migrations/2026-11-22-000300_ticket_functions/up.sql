@@ -52,7 +52,8 @@ BEGIN
     ) counted
     LEFT JOIN (
         SELECT
-            t.id, t.operation_id, t.operation_name, t.status, t.amount_sats, t.created_at, t.expires_at, t.paid_at
+            t.id, t.operation_id, t.operation_name, t.status::text, t.amount_sats::bigint, t.created_at, t.expires_at,
+            t.paid_at
         FROM tickets t
         WHERE t.user_id = p_user
             AND (p_status IS NULL OR t.status = p_status)

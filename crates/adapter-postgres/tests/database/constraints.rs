@@ -13,15 +13,15 @@ const REFUSED: &[(&str, &str)] = &[
     ("sessions SET ends_at = issued_at", "sessions_end_after_their_start"),
     (r"refresh_tokens SET token_hash = '\x00'", "refresh_tokens_hash_length"),
     ("operations SET name = 'Not A Name'", "operations_name_form"),
-    ("operations SET price_sats = 0", "operations_price_can_exist"),
-    ("operations SET price_sats = 2100000000000001", "operations_price_can_exist"),
+    ("operations SET price_sats = 0", "sats_can_exist"),
+    ("operations SET price_sats = 2100000000000001", "sats_can_exist"),
     ("operations SET form_schema = '[]'", "operations_form_is_of_an_object"),
     ("operations SET form_schema = '{\"type\": \"array\"}'", "operations_form_is_of_an_object"),
-    ("tickets SET status = 'PAID'", "tickets_status_is_a_word"),
-    ("tickets SET amount_sats = 0", "tickets_amount_can_exist"),
-    ("tickets SET amount_sats = 2100000000000001", "tickets_amount_can_exist"),
-    ("tickets SET form_data = '[]'", "tickets_form_is_an_object"),
-    ("tickets SET version = 0", "tickets_version_counts_from_one"),
+    ("tickets SET status = 'PAID'", "ticket_status_is_a_word"),
+    ("tickets SET amount_sats = 0", "sats_can_exist"),
+    ("tickets SET amount_sats = 2100000000000001", "sats_can_exist"),
+    ("tickets SET form_data = '[]'", "json_object_is_one"),
+    ("tickets SET version = 0", "row_version_counts_from_one"),
     ("tickets SET status = 'paid'", "tickets_paid_means_when"),
     ("tickets SET paid_at = now()", "tickets_paid_means_when"),
     ("tickets SET status = 'processing', paid_at = now()", "tickets_processing_means_when"),
@@ -32,13 +32,13 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("tickets SET status = 'cancelled'", "tickets_cancelled_means_when"),
     ("tickets SET cancelled_at = now()", "tickets_cancelled_waits_for_nothing"),
-    ("invoices SET status = 'unknown'", "invoices_status_is_a_word"),
-    ("invoices SET ordinal = 0", "invoices_ordinal_counts_from_one"),
-    (r"invoices SET payment_hash = '\x00'", "invoices_hash_length"),
-    ("invoices SET provider_invoice_id = ''", "invoices_provider_invoice_id_length"),
-    ("invoices SET provider_invoice_id = repeat('x', 513)", "invoices_provider_invoice_id_length"),
-    ("invoices SET bolt11 = ''", "invoices_bolt11_length"),
-    ("invoices SET amount_sats = 0", "invoices_amount_can_exist"),
+    ("invoices SET status = 'unknown'", "invoice_status_is_a_word"),
+    ("invoices SET ordinal = 0", "place_counts_from_one"),
+    (r"invoices SET payment_hash = '\x00'", "sha256_hash_length"),
+    ("invoices SET provider_invoice_id = ''", "provider_id_length"),
+    ("invoices SET provider_invoice_id = repeat('x', 513)", "provider_id_length"),
+    ("invoices SET bolt11 = ''", "bolt11_text_length"),
+    ("invoices SET amount_sats = 0", "sats_can_exist"),
     ("invoices SET amount_sats = amount_sats + 1", "invoices_ticket"),
     ("invoices SET expires_at = issued_at", "invoices_expire_after_their_issue"),
     ("invoices SET status = 'paid'", "invoices_money_means_when"),
@@ -61,17 +61,17 @@ const REFUSED: &[(&str, &str)] = &[
         "invoices SET status = 'paid', paid_at = expires_at, preimage = payment_hash",
         "invoices_preimage_is_the_key",
     ),
-    ("outbox SET kind = 'ticket.unknown'", "outbox_kind_is_a_word"),
-    ("outbox SET status = 'unknown'", "outbox_status_is_a_word"),
-    ("outbox SET version = 0", "outbox_version_counts_from_one"),
-    (r"outbox SET payment_hash = '\x00'", "outbox_hash_length"),
+    ("outbox SET kind = 'ticket.unknown'", "event_kind_is_a_word"),
+    ("outbox SET status = 'unknown'", "ticket_status_is_a_word"),
+    ("outbox SET version = 0", "row_version_counts_from_one"),
+    (r"outbox SET payment_hash = '\x00'", "sha256_hash_length"),
     ("outbox SET amount_sats = amount_sats + 1", "outbox_ticket"),
     ("idempotency_claims SET key = ''", "idempotency_claims_key_length"),
     ("idempotency_claims SET key = repeat('x', 256)", "idempotency_claims_key_length"),
     ("idempotency_claims SET route = ''", "idempotency_claims_route_length"),
-    (r"idempotency_claims SET fingerprint = '\x00'", "idempotency_claims_fingerprint_length"),
+    (r"idempotency_claims SET fingerprint = '\x00'", "sha256_hash_length"),
     ("idempotency_claims SET ticket_id = subject", "idempotency_claims_whole_result"),
-    (r"idempotency_claims SET ticket_id = subject, payment_hash = '\x00'", "idempotency_claims_hash_length"),
+    (r"idempotency_claims SET ticket_id = subject, payment_hash = '\x00'", "sha256_hash_length"),
 ];
 
 #[tokio::test]
@@ -87,8 +87,7 @@ async fn every_check_refuses_its_illegal_row() {
     // The table above misses none.
     let rows = client
         .query(
-            "SELECT conname::text FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace
-                AND conrelid <> 0",
+            "SELECT conname::text FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace",
             &[],
         )
         .await
@@ -178,10 +177,9 @@ async fn the_words_of_the_database_are_those_of_the_program() {
         )
     };
     for (constraint, known) in [
-        ("tickets_status_is_a_word", TicketStatus::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>()),
-        ("outbox_status_is_a_word", TicketStatus::ALL.iter().map(|word| word.as_str()).collect()),
-        ("invoices_status_is_a_word", InvoiceStatus::ALL.iter().map(|word| word.as_str()).collect()),
-        ("outbox_kind_is_a_word", KINDS.iter().map(|kind| kind.as_str()).collect()),
+        ("ticket_status_is_a_word", TicketStatus::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>()),
+        ("invoice_status_is_a_word", InvoiceStatus::ALL.iter().map(|word| word.as_str()).collect()),
+        ("event_kind_is_a_word", KINDS.iter().map(|kind| kind.as_str()).collect()),
     ] {
         assert_eq!(
             number(&client, &words(constraint)).await,
