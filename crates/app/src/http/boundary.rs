@@ -215,7 +215,7 @@ fn report(summary: &Summary<'_>, status: StatusCode, error: Option<&ApiError>) {
     let Summary { request_id, method, route, user, started } = summary;
     let elapsed = started.elapsed();
     telemetry::count_request(method, route, status, elapsed);
-    let duration_ms = elapsed.as_secs_f64() * 1000.0;
+    let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
     let status = status.as_u16();
     let user = user.map(tracing::field::display);
     let error = error.map(|error| tracing::field::display(error.chain()));
