@@ -15,6 +15,8 @@ mod tls;
 mod tx;
 mod users;
 
+#[cfg(test)]
+mod lease_tests;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -67,6 +67,7 @@ impl PgPool {
             connector: self.connector.clone(),
             at_work: false,
             in_transaction: false,
+            aborted: false,
         })
     }
 
@@ -103,6 +104,8 @@ pub(crate) struct Lease {
     connector: Connector,
     at_work: bool,
     in_transaction: bool,
+    /// A statement failed in this transaction, so nothing of it can be kept.
+    aborted: bool,
 }
 
 impl Lease {
@@ -111,16 +114,28 @@ impl Lease {
         self.in_transaction = true;
         if let Err(refusal) = self.batch(batch).await {
             // The batch may have failed after its BEGIN.
-            self.end("ROLLBACK").await?;
+            self.rollback().await?;
             return Err(refusal);
         }
         Ok(())
     }
 
-    /// Ends the transaction by `COMMIT` or `ROLLBACK`.
-    pub(crate) async fn end(&mut self, how: &str) -> Result<(), StoreError> {
-        self.batch(how).await?;
+    /// Ends the transaction and keeps what was done.
+    pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
+        if self.aborted {
+            // The server would answer this COMMIT with a rollback, and not call it an error.
+            self.rollback().await?;
+            return Err(StoreError::corrupt("a commit after a statement that failed"));
+        }
+        self.batch("COMMIT").await?;
         self.in_transaction = false;
+        Ok(())
+    }
+
+    /// Ends the transaction and keeps nothing.
+    pub(crate) async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.batch("ROLLBACK").await?;
+        (self.in_transaction, self.aborted) = (false, false);
         Ok(())
     }
 
@@ -168,6 +183,7 @@ impl Lease {
     fn finish<T>(&mut self, outcome: QueryResult<T>) -> Result<T, StoreError> {
         self.at_work = false;
         outcome.map_err(|refusal| {
+            self.aborted = self.in_transaction;
             if breaks_connection(&refusal) {
                 self.discard();
             }

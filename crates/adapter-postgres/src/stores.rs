@@ -112,6 +112,12 @@ impl PgStores {
         Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
     }
 
+    /// The pools, of the app and of the workers.
+    #[cfg(test)]
+    pub(crate) const fn pools(&self) -> (&PgPool, &PgPool) {
+        (&self.app, &self.worker)
+    }
+
     /// Closes both pools; calls under way finish, new ones are [`StoreError::Unavailable`].
     pub fn close(&self) {
         self.app.close();

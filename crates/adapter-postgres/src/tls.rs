@@ -58,6 +58,10 @@ pub(crate) fn connector(
     mode: SslMode,
     root_certificates: Option<&Path>,
 ) -> Result<MakeRustlsConnect, ConnectError> {
+    client_config(mode, root_certificates).map(MakeRustlsConnect::new)
+}
+
+fn client_config(mode: SslMode, root_certificates: Option<&Path>) -> Result<ClientConfig, ConnectError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -69,9 +73,7 @@ pub(crate) fn connector(
         (SslMode::Disable | SslMode::Prefer | SslMode::Require, _) => Scope::Nothing,
     };
     let verifier = Verifier::try_new(scope, provider)?;
-    let config =
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
 /// What is verified of a server's certificate, against which roots.
@@ -183,38 +185,4 @@ impl ServerCertVerifier for Verifier {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_libpqs_words_are_known() {
-        for (word, mode) in [
-            ("disable", SslMode::Disable),
-            ("allow", SslMode::Prefer),
-            ("prefer", SslMode::Prefer),
-            ("require", SslMode::Require),
-            ("verify-ca", SslMode::VerifyCa),
-            ("verify-full", SslMode::VerifyFull),
-        ] {
-            assert_eq!(SslMode::parse(word), Some(mode));
-        }
-        for word in ["", "Require", "verify_full", "true", "verify-full "] {
-            assert_eq!(SslMode::parse(word), None, "{word:?}");
-        }
-    }
-
-    #[test]
-    fn verifying_without_roots_fails_closed() {
-        let file = std::env::temp_dir().join(format!("guiche-empty-{}.pem", std::process::id()));
-        std::fs::write(&file, "").unwrap();
-        let missing = Path::new("/nowhere/ca.pem");
-        for mode in [SslMode::Require, SslMode::VerifyCa, SslMode::VerifyFull] {
-            for roots in [missing, &file] {
-                let refused = connector(mode, Some(roots));
-                assert!(matches!(refused, Err(ConnectError::RootCertificates(_))), "{mode:?}");
-            }
-        }
-        std::fs::remove_file(file).unwrap();
-        assert!(connector(SslMode::Require, None).is_ok(), "encrypted without verification, as libpq");
-    }
-}
+mod tests;

@@ -33,11 +33,11 @@ impl PgTx {
 #[async_trait]
 impl Tx for PgTx {
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.lease.end("COMMIT").await
+        self.lease.commit().await
     }
 
     async fn rollback(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.lease.end("ROLLBACK").await
+        self.lease.rollback().await
     }
 }
 
