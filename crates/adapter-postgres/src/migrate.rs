@@ -18,14 +18,18 @@ pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migra
 /// Whoever holds this advisory lock migrates.
 const ONE_MIGRATOR: &str = "SELECT pg_advisory_lock(7205759403792793)";
 
-/// Since PostgreSQL 15 the schema belongs to whoever owns the database, by a membership that NOINHERIT keeps from working
-/// by itself (before 16). From here on nobody but the owner can create in it.
+/// Closes the schema to everybody but the owner. It belongs to whoever owns the database, by an implicit membership that
+/// NOINHERIT keeps from working by itself before PostgreSQL 16: there the owner steps into that role for a moment.
 const PREPARE: &str = "
-    BEGIN;
-    SET LOCAL ROLE pg_database_owner;
-    REVOKE ALL ON SCHEMA public FROM PUBLIC;
-    GRANT ALL ON SCHEMA public TO guiche_owner WITH GRANT OPTION;
-    COMMIT;
+    DO $$
+    BEGIN
+        IF NOT has_schema_privilege(current_user, 'public', 'CREATE WITH GRANT OPTION') THEN
+            SET LOCAL ROLE pg_database_owner;
+            GRANT ALL ON SCHEMA public TO guiche_owner WITH GRANT OPTION;
+            REVOKE ALL ON SCHEMA public FROM PUBLIC;
+        END IF;
+    END
+    $$;
 ";
 
 /// Servers look here whether they fit the schema.

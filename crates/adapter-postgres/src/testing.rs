@@ -112,7 +112,12 @@ impl TestDatabase {
         let database = name.clone();
         let task = runtime().spawn(async move {
             static SERVER: OnceCell<Server> = OnceCell::const_new();
-            let server = SERVER.get_or_init(Server::start).await;
+            let start = async || {
+                let server = Server::start().await;
+                server.sweep().await;
+                server
+            };
+            let server = SERVER.get_or_init(start).await;
             server.copy(template, &database).await;
             server
         });
@@ -168,6 +173,30 @@ impl Server {
             (Self::Shared(server), Some(role)) => server.url(role, database),
             (Self::Shared(server), None) => server.superuser_url(database),
             (Self::Given(superuser), role) => replaced(superuser, role, database),
+        }
+    }
+
+    /// Drops what killed test processes left behind more than an hour ago, and templates of schemas long gone.
+    async fn sweep(&self) {
+        const OLD: &str = "
+            SELECT datname::text, datistemplate FROM pg_database
+            WHERE datname ~ '^t_[0-9]+_' AND split_part(datname, '_', 2)::numeric < $1::text::numeric
+            UNION ALL
+            (SELECT datname::text, datistemplate FROM pg_database WHERE datname ~ '^tpl_[0-9a-f]+$' ORDER BY oid DESC OFFSET 6)";
+        let admin = connect(&self.url(None, "postgres")).await;
+        execute(&admin, TEMPLATE_LOCK).await;
+        let before = moment().saturating_sub(3_600_000_000).to_string();
+        for row in admin.query(OLD, &[&before]).await.unwrap_or_default() {
+            let (name, is_template): (String, bool) = (row.get(0), row.get(1));
+            let unmark = if is_template {
+                format!("ALTER DATABASE {name} IS_TEMPLATE false; ")
+            } else {
+                String::new()
+            };
+            for step in [unmark, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")] {
+                // Somebody else may have been faster.
+                let _ = admin.batch_execute(&step).await;
+            }
         }
     }
 

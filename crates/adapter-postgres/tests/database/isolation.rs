@@ -1,6 +1,6 @@
 //! Row-level security, by raw SQL as the login that serves: the last line, when the program is wrong.
 
-use guiche_kernel::Caller;
+use guiche_kernel::{Caller, Clock as _};
 use tokio_postgres::Client;
 
 use crate::scene::{PERSONAL, Scene, number, refusal};
@@ -205,4 +205,19 @@ async fn the_functions_before_sign_in_tell_what_they_are_asked_and_no_more() {
     }
     assert_eq!(number(&app, r"SELECT count(*) FROM session_by_token_hash('\x00')").await, 0);
     assert_eq!(number(&app, "SELECT count(*) FROM users").await, 0, "they leave no identity behind");
+}
+
+#[tokio::test]
+async fn ended_sessions_are_forgotten_with_their_tokens_and_no_others() {
+    let scene = Scene::new().await;
+    scene.citizen("alice@example.org").await;
+    let superuser = scene.superuser().await;
+    let end = scene.clock.now() + std::time::Duration::from_hours(48);
+    assert_eq!(scene.stores.prune_sessions(end).await.unwrap(), 0, "it ends at this very moment, not before");
+    assert_eq!(number(&superuser, "SELECT count(*) FROM refresh_tokens").await, 1);
+    let later = end + std::time::Duration::from_micros(1);
+    assert_eq!(scene.stores.prune_sessions(later).await.unwrap(), 1);
+    for table in ["sessions", "refresh_tokens"] {
+        assert_eq!(number(&superuser, &format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+    }
 }
