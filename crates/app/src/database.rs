@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use guiche_adapter_embedded_postgres::{EmbeddedPostgres, Options};
-use guiche_adapter_postgres::{PgOptions, PgStores, migrate};
+use guiche_adapter_postgres::{PgOptions, PgStores, ROLES_SQL, migrate};
 use guiche_kernel::BoxError;
 use secrecy::SecretString;
 
@@ -15,7 +15,6 @@ const DATABASE: &str = "guiche";
 const OWNER: &str = "guiche_owner";
 const APP: &str = "guiche_app";
 const WORKER: &str = "guiche_worker";
-const ROLES: &str = include_str!("../../../deploy/postgres/roles.sql");
 
 /// The stores, and what must stay alive for them.
 pub struct Database {
@@ -102,7 +101,7 @@ pub async fn bring_up_to_date(config: &MigrateConfig) -> Result<(), BoxError> {
 async fn start_private(data_dir: &Path) -> Result<EmbeddedPostgres, BoxError> {
     let directory: PathBuf = std::path::absolute(data_dir)?.join("postgres");
     let mut options = Options::new(directory);
-    options.bootstrap_sql = Some(ROLES.to_owned());
+    options.bootstrap_sql = Some(ROLES_SQL.to_owned());
     options.database = Some((DATABASE.to_owned(), OWNER.to_owned()));
     let server = EmbeddedPostgres::start(options).await?;
     if let Some(notice) = server.notice() {

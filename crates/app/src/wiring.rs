@@ -20,7 +20,7 @@ use crate::http::api::{self, UseCases};
 use crate::http::{self, Limits, RouteTable, Surface, Timeouts};
 use crate::shutdown::Shutdown;
 use crate::system::{OsRandomness, SystemClock, monotonic};
-use crate::workers::{self, Workers};
+use crate::workers::{Office, Workers};
 
 /// Who issues our access tokens, and whom they are for.
 const ISSUER: &str = "guiche";
@@ -32,8 +32,10 @@ pub struct Wired {
     pub table: RouteTable,
     /// What the boundary works with.
     pub surface: Arc<Surface>,
-    /// What runs besides the requests.
+    /// What runs besides the requests: so far only the watch over a private database.
     pub workers: Workers,
+    /// What the office does by itself; it rests until it is started.
+    pub office: Office,
     /// To be closed last.
     pub database: Database,
 }
@@ -116,14 +118,14 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
 
     let mut workers = Workers::default();
     database.watch(&mut workers);
-    workers::start(&mut workers, &tickets, stores, &clock);
+    let office = Office::new(Arc::clone(&tickets), stores.clone(), clock);
 
     let table = http::routes()
         .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets }))
         .merge(payments.routes)
         .state(Arc::new(health))
         .state(Arc::new(shutdown.clone()));
-    Ok(Wired { table, surface: Arc::new(surface), workers, database })
+    Ok(Wired { table, surface: Arc::new(surface), workers, office, database })
 }
 
 /// The Lightning provider in its two views, and the routes that come with it.

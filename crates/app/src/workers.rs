@@ -41,14 +41,63 @@ impl Workers {
     }
 }
 
-/// Starts the office's own work.
-pub fn start(workers: &mut Workers, tickets: &Arc<Tickets>, stores: &PgStores, clock: &Arc<dyn Clock>) {
-    let sweeper = Arc::clone(tickets);
-    workers.spawn(|stop| every(SWEEP_EVERY, stop, move || sweep(Arc::clone(&sweeper))));
-    let (tickets, stores, clock) = (Arc::clone(tickets), stores.clone(), Arc::clone(clock));
-    workers.spawn(|stop| {
-        every(PRUNE_EVERY, stop, move || prune(Arc::clone(&tickets), stores.clone(), Arc::clone(&clock)))
-    });
+/// What the office does by itself. Nothing of it happens before [`start`](Self::start), so that a test can take the steps
+/// one by one, whenever it likes.
+#[derive(Clone)]
+pub struct Office {
+    tickets: Arc<Tickets>,
+    stores: PgStores,
+    clock: Arc<dyn Clock>,
+}
+
+impl Office {
+    /// An office that rests.
+    #[must_use]
+    pub fn new(tickets: Arc<Tickets>, stores: PgStores, clock: Arc<dyn Clock>) -> Self {
+        Self { tickets, stores, clock }
+    }
+
+    /// Starts the office's own work.
+    pub fn start(&self, workers: &mut Workers) {
+        let (sweeper, pruner) = (self.clone(), self.clone());
+        let sweep = move || sweeper.clone().sweep();
+        let prune = move || pruner.clone().prune();
+        workers.spawn(|stop| every(SWEEP_EVERY, stop, sweep));
+        workers.spawn(|stop| every(PRUNE_EVERY, stop, prune));
+    }
+
+    /// Expires what has run out, until nothing is left that can be.
+    ///
+    /// # Errors
+    /// When storage does not do its part; what was done until then stays done.
+    pub async fn sweep(self) -> Result<(), BoxError> {
+        let batch = Limit::try_new(Limit::MAX)?;
+        loop {
+            let report = self.tickets.sweep_once(batch).await?;
+            metrics::counter!("tickets_expired_total").increment(report.expired.into());
+            metrics::counter!("tickets_settled_by_sweep_total").increment(report.settled.into());
+            if report.due > 0 {
+                let (due, expired, settled, left) = (report.due, report.expired, report.settled, report.left);
+                tracing::info!(due, expired, settled, left, "swept invoices that ran out");
+            }
+            if report.due < u32::from(batch.get()) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Forgets what nobody may ask for any more.
+    ///
+    /// # Errors
+    /// When storage does not do its part.
+    pub async fn prune(self) -> Result<(), BoxError> {
+        let claims = self.tickets.prune_claims(KEEP_CLAIMS).await?;
+        let sessions = self.stores.prune_sessions(self.clock.now()).await?;
+        if claims + sessions > 0 {
+            tracing::info!(claims, sessions, "forgot what has ended");
+        }
+        Ok(())
+    }
 }
 
 /// Repeats a step until the shutdown. A step that fails, or panics, is logged and repeated at its time; nothing else
@@ -70,33 +119,6 @@ where
             () = stop.begun() => {}
         }
     }
-}
-
-/// Expires what has run out, until nothing is left that can be.
-async fn sweep(tickets: Arc<Tickets>) -> Result<(), BoxError> {
-    let batch = Limit::try_new(Limit::MAX)?;
-    loop {
-        let report = tickets.sweep_once(batch).await?;
-        metrics::counter!("tickets_expired_total").increment(report.expired.into());
-        metrics::counter!("tickets_settled_by_sweep_total").increment(report.settled.into());
-        if report.due > 0 {
-            let (due, expired, settled, left) = (report.due, report.expired, report.settled, report.left);
-            tracing::info!(due, expired, settled, left, "swept invoices that ran out");
-        }
-        if report.due < u32::from(batch.get()) {
-            return Ok(());
-        }
-    }
-}
-
-/// Forgets what nobody may ask for any more.
-async fn prune(tickets: Arc<Tickets>, stores: PgStores, clock: Arc<dyn Clock>) -> Result<(), BoxError> {
-    let claims = tickets.prune_claims(KEEP_CLAIMS).await?;
-    let sessions = stores.prune_sessions(clock.now()).await?;
-    if claims + sessions > 0 {
-        tracing::info!(claims, sessions, "forgot what has ended");
-    }
-    Ok(())
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {

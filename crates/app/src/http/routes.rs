@@ -126,7 +126,7 @@ impl RouteTable {
     }
 
     /// Method and path of every route.
-    pub(super) fn all(&self) -> impl Iterator<Item = (String, &'static str)> {
+    pub fn all(&self) -> impl Iterator<Item = (String, &'static str)> {
         self.entries.iter().map(|entry| (entry.method.to_string(), entry.path))
     }
 

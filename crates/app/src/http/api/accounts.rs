@@ -22,7 +22,10 @@ use crate::require;
     (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
     Any, Body,
 ))]
-pub async fn register(accounts: Data<Accounts>, body: Json<RegisterBody>) -> Result<HttpResponse, ApiError> {
+pub(in crate::http) async fn register(
+    accounts: Data<Accounts>,
+    body: Json<RegisterBody>,
+) -> Result<HttpResponse, ApiError> {
     let (email, password) = require!(body.into_inner(), email, password)?;
     let account = accounts.register(&email, password).await?;
     Ok(HttpResponse::Created().json(Registered::from(account)))
@@ -36,7 +39,7 @@ pub async fn register(accounts: Data<Accounts>, body: Json<RegisterBody>) -> Res
         (status = 401, body = Problem, description = "`invalid_credentials`", content_type = "application/problem+json"),
         Any, Body,
 ))]
-pub async fn login(
+pub(in crate::http) async fn login(
     accounts: Data<Accounts>,
     surface: Data<Surface>,
     context: RequestContext,
@@ -58,7 +61,7 @@ pub async fn login(
     (status = 401, body = Problem, description = "`invalid_refresh_token`; a reused one ends its whole session", content_type = "application/problem+json"),
     Any, Body,
 ))]
-pub async fn refresh(
+pub(in crate::http) async fn refresh(
     accounts: Data<Accounts>,
     request: HttpRequest,
     body: Json<RefreshBody>,
@@ -71,7 +74,10 @@ pub async fn refresh(
 #[utoipa::path(post, path = "/api/v1/auth/logout", tag = "accounts", request_body = RefreshBody, responses(
     (status = 204, description = "ended; the same for a token that is not known"), Any, Body,
 ))]
-pub async fn logout(accounts: Data<Accounts>, body: Json<RefreshBody>) -> Result<HttpResponse, ApiError> {
+pub(in crate::http) async fn logout(
+    accounts: Data<Accounts>,
+    body: Json<RefreshBody>,
+) -> Result<HttpResponse, ApiError> {
     let token = require!(body.into_inner(), refresh_token)?;
     accounts.logout(&token).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -84,7 +90,7 @@ pub async fn logout(accounts: Data<Accounts>, body: Json<RefreshBody>) -> Result
         (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
         Any, Body, LoginRefusals,
 ))]
-pub async fn change_password(
+pub(in crate::http) async fn change_password(
     accounts: Data<Accounts>,
     surface: Data<Surface>,
     context: RequestContext,
@@ -106,7 +112,10 @@ pub async fn change_password(
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "accounts", security(("bearer" = [])), responses(
     (status = 200, body = Me, description = "your account"), Any, LoginRefusals,
 ))]
-pub async fn me(accounts: Data<Accounts>, SignedIn(caller): SignedIn) -> Result<HttpResponse, ApiError> {
+pub(in crate::http) async fn me(
+    accounts: Data<Accounts>,
+    SignedIn(caller): SignedIn,
+) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(Me::from(accounts.me(&caller).await?)))
 }
 

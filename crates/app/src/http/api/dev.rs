@@ -31,11 +31,12 @@ pub(in crate::http) fn table() -> RouteTable {
 #[utoipa::path(post, path = "/dev/invoices/{payment_hash}/pay", tag = "development",
     params(("payment_hash" = String, Path), PayQuery), responses(
         (status = 200, body = PaidDto, description = "paid"),
+        (status = 400, body = Problem, description = "`malformed_request`", content_type = "application/problem+json"),
         (status = 404, body = Problem, description = "`not_found`", content_type = "application/problem+json"),
         (status = 409, body = Problem, description = "`invalid_ticket_state`: it is paid, or has run out", content_type = "application/problem+json"),
         Any,
 ))]
-pub async fn pay(
+pub(in crate::http) async fn pay(
     stub: Data<SparkStub>,
     tickets: Data<Tickets>,
     hash: Path<String>,

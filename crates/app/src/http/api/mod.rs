@@ -1,13 +1,13 @@
 //! `/api/v1`: accounts, operations, tickets. A handler takes a request apart, calls one use case, and writes the answer.
 
-pub mod accounts;
+pub(super) mod accounts;
 mod caller;
 mod cursor;
 pub mod dev;
 pub mod dto;
-pub mod operations;
+pub(super) mod operations;
 mod refusals;
-pub mod tickets;
+pub(super) mod tickets;
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ use crate::http::problem::ApiError;
 #[utoipa::path(get, path = "/api/v1/operations", tag = "operations", responses(
     (status = 200, body = [OperationDto], description = "all operations on offer"), Any,
 ))]
-pub async fn list(tickets: Data<Tickets>) -> Result<HttpResponse, ApiError> {
+pub(in crate::http) async fn list(tickets: Data<Tickets>) -> Result<HttpResponse, ApiError> {
     let operations: Vec<_> = tickets.operations().await?.into_iter().map(OperationDto::from).collect();
     Ok(HttpResponse::Ok().json(operations))
 }
@@ -25,7 +25,7 @@ pub async fn list(tickets: Data<Tickets>) -> Result<HttpResponse, ApiError> {
     (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
     Any,
 ))]
-pub async fn get(tickets: Data<Tickets>, id: Path<i32>) -> Result<HttpResponse, ApiError> {
+pub(in crate::http) async fn get(tickets: Data<Tickets>, id: Path<i32>) -> Result<HttpResponse, ApiError> {
     let operation = tickets.operation(OperationId::new(id.into_inner())).await?;
     Ok(HttpResponse::Ok().json(OperationDto::from(operation)))
 }
@@ -37,7 +37,10 @@ pub async fn get(tickets: Data<Tickets>, id: Path<i32>) -> Result<HttpResponse, 
         (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
         Any,
 ))]
-pub async fn get_by_name(tickets: Data<Tickets>, name: Path<String>) -> Result<HttpResponse, ApiError> {
+pub(in crate::http) async fn get_by_name(
+    tickets: Data<Tickets>,
+    name: Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let operation = tickets.operation_by_name(&name.into_inner()).await?;
     Ok(HttpResponse::Ok().json(OperationDto::from(operation)))
 }

@@ -35,7 +35,7 @@ const TICKETS: &str = "/api/v1/tickets";
         (status = 502, body = Problem, description = "`invoice_creation_failed`", content_type = "application/problem+json"),
         Any, Body, Login,
 ))]
-pub async fn open(
+pub(in crate::http) async fn open(
     tickets: Data<Tickets>,
     SignedIn(caller): SignedIn,
     key: IdempotencyKey,
@@ -53,7 +53,7 @@ pub async fn open(
     (status = 400, body = Problem, description = "`malformed_request`", content_type = "application/problem+json"),
     Any, Login,
 ))]
-pub async fn list(
+pub(in crate::http) async fn list(
     tickets: Data<Tickets>,
     SignedIn(caller): SignedIn,
     query: Query<ListQuery>,
@@ -76,7 +76,7 @@ pub async fn list(
         (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
         Any, Login,
 ))]
-pub async fn get(
+pub(in crate::http) async fn get(
     tickets: Data<Tickets>,
     SignedIn(caller): SignedIn,
     id: Path<Uuid>,
@@ -92,7 +92,7 @@ pub async fn get(
         (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
         Any, Login,
 ))]
-pub async fn confirm_payment(
+pub(in crate::http) async fn confirm_payment(
     tickets: Data<Tickets>,
     SignedIn(caller): SignedIn,
     id: Path<Uuid>,
@@ -110,7 +110,7 @@ pub async fn confirm_payment(
         (status = 502, body = Problem, description = "`invoice_creation_failed`", content_type = "application/problem+json"),
         Any, Login,
 ))]
-pub async fn fresh_invoice(
+pub(in crate::http) async fn fresh_invoice(
     tickets: Data<Tickets>,
     SignedIn(caller): SignedIn,
     id: Path<Uuid>,
@@ -131,7 +131,7 @@ pub async fn fresh_invoice(
         (status = 409, body = Problem, description = "`invalid_ticket_state`", content_type = "application/problem+json"),
         Any, Login,
 ))]
-pub async fn cancel(
+pub(in crate::http) async fn cancel(
     tickets: Data<Tickets>,
     SignedIn(caller): SignedIn,
     id: Path<Uuid>,
@@ -147,7 +147,7 @@ pub async fn cancel(
         (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
         Any, Body, Login,
 ))]
-pub async fn payment_proof(
+pub(in crate::http) async fn payment_proof(
     tickets: Data<Tickets>,
     SignedIn(caller): SignedIn,
     id: Path<Uuid>,
