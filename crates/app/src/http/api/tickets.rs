@@ -105,6 +105,7 @@ pub(in crate::http) async fn confirm_payment(
     params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header)), responses(
         (status = 201, body = OpenedDto, description = "a fresh one"),
         (status = 200, body = OpenedDto, description = "the one that is still open"),
+        (status = 400, body = Problem, description = "`invalid_idempotency_key`", content_type = "application/problem+json"),
         (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
         (status = 409, body = Problem, description = "`invalid_ticket_state`, `idempotency_key_in_use`", content_type = "application/problem+json"),
         (status = 502, body = Problem, description = "`invoice_creation_failed`", content_type = "application/problem+json"),
