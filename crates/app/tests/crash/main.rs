@@ -1,0 +1,25 @@
+//! The real program through crashes and outages: killed, starved of its database, refused, shared, watched for secrets.
+//!
+//! Every test has a data directory (and, where it stops the server, a PostgreSQL) of its own. Moments of killing come from
+//! a seed that is printed; `CRASH_SEED=<seed>` repeats them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail and report like tests"
+)]
+
+mod books;
+mod cluster;
+mod kills;
+mod office;
+mod outages;
+mod process;
+mod refusals;
+mod retries;
+mod secrets;
+mod sharing;
+mod support;
+mod unprivileged;
