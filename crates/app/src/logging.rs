@@ -6,9 +6,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
-/// Libraries whose finer levels print statements with their parameters, headers and bodies, and so people's data and
-/// credentials. They stay at `warn` whatever the operator asks for.
-const CAPPED: [&str; 6] = ["tokio_postgres", "hyper", "h2", "rustls", "actix_http", "hyper_util"];
+/// Libraries whose finer levels print statements with their parameters, paths, headers and bodies, and so people's data
+/// and credentials. They stay at `warn` whatever the operator asks for.
+const CAPPED: [&str; 7] =
+    ["tokio_postgres", "hyper", "h2", "rustls", "actix_http", "actix_web", "hyper_util"];
 
 /// Whether the directives make sense; the answer never quotes them.
 ///
