@@ -20,6 +20,7 @@ mod isolation;
 mod limits;
 mod lists;
 mod operations;
+mod outages;
 mod payments;
 mod replicas;
 mod secrets;

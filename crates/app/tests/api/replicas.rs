@@ -13,7 +13,7 @@ use crate::support::{PASSWORD, TestApp, World, order, path_of, text};
 use crate::wire::Wire;
 
 /// A good call of each route that needs a login, on a ticket of the caller's.
-fn calls<'a>(
+pub(crate) fn calls<'a>(
     app: &'a TestApp,
     ticket: &'a serde_json::Value,
 ) -> BTreeMap<(String, String), Box<dyn Fn() -> Call + 'a>> {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
 use url::Url;
 
 use crate::support::World;
@@ -16,6 +17,7 @@ pub(crate) struct Wire {
     address: SocketAddr,
     target: Url,
     round_trips: Arc<AtomicU64>,
+    whole: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -27,23 +29,31 @@ impl Wire {
         let address = listener.local_addr().unwrap();
         let round_trips = Arc::new(AtomicU64::new(0));
         let (counter, upstream) = (Arc::clone(&round_trips), target.clone());
+        let (whole, state) = watch::channel(true);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (counter, upstream) = (Arc::clone(&counter), upstream.clone());
+                let (counter, upstream, mut state) = (Arc::clone(&counter), upstream.clone(), state.clone());
                 tokio::spawn(async move {
-                    // Ends with whichever side ends first.
-                    let _ = match Place::of(&upstream) {
-                        Place::Socket(path) => {
-                            pass(client, UnixStream::connect(path).await.unwrap(), counter).await
-                        }
-                        Place::Port(host) => {
-                            pass(client, TcpStream::connect(host).await.unwrap(), counter).await
+                    let passing = async {
+                        match Place::of(&upstream) {
+                            Place::Socket(path) => {
+                                pass(client, UnixStream::connect(path).await?, &counter).await
+                            }
+                            Place::Port(host) => {
+                                pass(client, TcpStream::connect(host).await?, &counter).await
+                            }
                         }
                     };
+                    // Ends with whichever side ends first, or with the wire.
+                    tokio::select! {
+                        biased;
+                        _ = state.wait_for(|whole| !whole) => {}
+                        _ = passing => {}
+                    }
                 });
             }
         });
-        Self { address, target, round_trips, task }
+        Self { address, target, round_trips, whole, task }
     }
 
     /// The URL by which a server reaches the database over this wire.
@@ -51,6 +61,16 @@ impl Wire {
         let password = self.target.password().map(|password| format!(":{password}")).unwrap_or_default();
         let (user, database) = (self.target.username(), self.target.path());
         format!("postgres://{user}{password}@{}{database}?sslmode=disable", self.address)
+    }
+
+    /// Takes the database away: every connection breaks, and so does every new one.
+    pub(crate) fn cut(&self) {
+        self.whole.send_replace(false);
+    }
+
+    /// Gives it back.
+    pub(crate) fn mend(&self) {
+        self.whole.send_replace(true);
     }
 
     pub(crate) fn round_trips(&self) -> u64 {
@@ -88,25 +108,28 @@ impl Place {
 async fn pass(
     client: TcpStream,
     server: impl AsyncRead + AsyncWrite + Send + 'static,
-    counter: Arc<AtomicU64>,
+    counter: &AtomicU64,
 ) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
-    let answers = tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
-    // The start-up message alone has no letter before its length.
-    let length = from_client.read_u32().await?;
-    forward(&mut from_client, &mut to_server, &[], length).await?;
-    while let Ok(letter) = from_client.read_u8().await {
+    let questions = async {
+        // The start-up message alone has no letter before its length.
         let length = from_client.read_u32().await?;
-        if letter == b'S' || letter == b'Q' {
-            counter.fetch_add(1, Ordering::SeqCst);
+        forward(&mut from_client, &mut to_server, &[], length).await?;
+        loop {
+            let letter = from_client.read_u8().await?;
+            let length = from_client.read_u32().await?;
+            if letter == b'S' || letter == b'Q' {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+            forward(&mut from_client, &mut to_server, &[letter], length).await?;
         }
-        forward(&mut from_client, &mut to_server, &[letter], length).await?;
+    };
+    tokio::select! {
+        ended = questions => ended,
+        ended = tokio::io::copy(&mut from_server, &mut to_client) => ended.map(drop),
     }
-    to_server.shutdown().await?;
-    answers.abort();
-    Ok(())
 }
 
 async fn forward(
