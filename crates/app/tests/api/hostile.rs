@@ -103,7 +103,7 @@ async fn bodies_that_are_no_json_object() {
             b"0".to_vec(),
             b"[]".to_vec(),
             b"[{}]".to_vec(),
-            format!("{CANARY}").into_bytes(),
+            CANARY.as_bytes().to_vec(),
             format!("\"{CANARY}\"").into_bytes(),
             format!("[\"{CANARY}\", \"{CANARY}\"]").into_bytes(),
             format!("{{\"{field}\": {CANARY}}}").into_bytes(),
@@ -464,7 +464,7 @@ async fn queries_that_nobody_can_read_break_nothing() {
                 .token(&scene.user.token)
                 .send()
                 .await;
-            assert!(answer.status < 500 && (answer.status == 400 || answer.status < 400), "{answer:?}");
+            assert!(answer.status <= 400, "{answer:?}");
             if answer.status == 400 {
                 answer.problem(400, "malformed_request");
             }
