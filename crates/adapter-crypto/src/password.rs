@@ -84,6 +84,8 @@ pub struct BcryptHasher {
     nobody: PasswordHash,
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,
+    /// Half of the places: new passwords, which strangers may send, never keep people from signing in.
+    hashing: Arc<Semaphore>,
     rounds: Arc<AtomicU64>,
 }
 
@@ -102,6 +104,7 @@ impl BcryptHasher {
             nobody: PasswordHash::new(format!("$2b${:02}${}", settings.cost.get(), ".".repeat(53))),
             admitted: Arc::new(Semaphore::new(admitted)),
             running: Arc::new(Semaphore::new(parallel)),
+            hashing: Arc::new(Semaphore::new(parallel.div_ceil(2))),
             rounds: Arc::default(),
         }
     }
@@ -170,6 +173,9 @@ impl PasswordHasher for BcryptHasher {
             .ok_or_else(|| HashingError::Failed("a password that bcrypt does not take in whole".into()))?;
         let mut salt = [0; 16];
         self.randomness.fill(&mut salt);
+        // Waits outside the queue of those who sign in.
+        let place = tokio::time::timeout(self.settings.max_wait, self.hashing.acquire()).await;
+        let _place = place.map_err(|_| HashingError::Busy)?.map_err(|_| HashingError::Busy)?;
         let parts = self.run(key, self.settings.cost.get(), salt).await?;
         Ok(PasswordHash::new(parts.to_string()))
     }

@@ -7,12 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::join_all;
 use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::shutdown::Shutdown;
 
 /// A check that has not answered by then has failed.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long what the checks found is told again. Anybody may ask, so asking must not make work.
+const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub trait Check: Send + Sync {
 pub struct Health {
     shutdown: Shutdown,
     checks: Vec<(&'static str, Arc<dyn Check>)>,
+    /// What the checks last found, and when. Held while they are asked: whoever comes then waits for that answer.
+    found: Arc<Mutex<Option<(Instant, Vec<(&'static str, Finding)>)>>>,
 }
 
 /// How everything is.
@@ -74,7 +80,7 @@ impl Health {
     /// Nothing to check but the shutdown.
     #[must_use]
     pub fn new(shutdown: Shutdown) -> Self {
-        Self { shutdown, checks: Vec::new() }
+        Self { shutdown, checks: Vec::new(), found: Arc::default() }
     }
 
     /// Adds a check.
@@ -84,16 +90,33 @@ impl Health {
         self
     }
 
-    /// Asks all checks at once.
+    /// What all checks found, at most a second ago; the shutdown is always as it is now.
     pub async fn report(&self) -> Report {
+        let stopping = if self.shutdown.has_begun() { State::Down } else { State::Ok };
+        let mut remembered = self.found.lock().await;
+        let mut found = match remembered.take() {
+            Some((at, found)) if at.elapsed() < REMEMBERED => {
+                *remembered = Some((at, found.clone()));
+                found
+            }
+            Some(_) | None => {
+                let found = self.ask().await;
+                *remembered = Some((Instant::now(), found.clone()));
+                found
+            }
+        };
+        drop(remembered);
+        found.push(("shutdown", Finding { state: stopping, last_success_age: None }));
+        Report::of(found)
+    }
+
+    /// Asks all checks at once.
+    async fn ask(&self) -> Vec<(&'static str, Finding)> {
         let asked = self.checks.iter().map(|(name, check)| async move {
             let silent = Finding { state: check.when_silent(), last_success_age: None };
             (*name, tokio::time::timeout(PATIENCE, check.check()).await.unwrap_or(silent))
         });
-        let stopping = if self.shutdown.has_begun() { State::Down } else { State::Ok };
-        let mut found = join_all(asked).await;
-        found.push(("shutdown", Finding { state: stopping, last_success_age: None }));
-        Report::of(found)
+        join_all(asked).await
     }
 }
 
@@ -118,5 +141,42 @@ impl Report {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.status != State::Down
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counted(AtomicU32);
+
+    #[async_trait]
+    impl Check for Counted {
+        async fn check(&self) -> Finding {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            Finding { state: State::Ok, last_success_age: None }
+        }
+        fn when_silent(&self) -> State {
+            State::Down
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_ask_the_checks_are_made_once_a_second() {
+        let (shutdown, check) = (Shutdown::default(), Arc::new(Counted::default()));
+        let health = Health::new(shutdown.clone()).with("database", check.clone());
+        let reports = join_all((0..100).map(|_| health.report())).await;
+        assert!(reports.iter().all(Report::is_ready));
+        assert_eq!(check.0.load(Ordering::Relaxed), 1);
+        tokio::time::advance(REMEMBERED).await;
+        assert!(health.report().await.is_ready());
+        assert_eq!(check.0.load(Ordering::Relaxed), 2);
+        shutdown.begin();
+        assert!(!health.report().await.is_ready(), "the shutdown is not a memory");
+        assert_eq!(check.0.load(Ordering::Relaxed), 2);
     }
 }

@@ -68,6 +68,15 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
 
     /// Takes one request from the key's quota, if there is one left.
     pub(super) fn take(&self, key: &K) -> Verdict {
+        self.decide(key, true)
+    }
+
+    /// What [`Self::take`] would say now, without taking.
+    pub(super) fn look(&self, key: &K) -> Verdict {
+        self.decide(key, false)
+    }
+
+    fn decide(&self, key: &K, take: bool) -> Verdict {
         let now = nanos((self.now)());
         let Some(mut shard) = self.shard(key) else {
             return Verdict::Pass { remaining: 0, reset: Duration::ZERO };
@@ -79,7 +88,9 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
             let retry_after = Duration::from_nanos(owed - self.window);
             return Verdict::Refuse { retry_after, reset: Duration::from_nanos(*whole_at - now) };
         }
-        *whole_at = after;
+        if take {
+            *whole_at = after;
+        }
         Verdict::Pass { remaining: (self.window - owed) / self.cost, reset: Duration::from_nanos(owed) }
     }
 

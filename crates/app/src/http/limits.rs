@@ -1,4 +1,4 @@
-//! How often one may ask: addresses, accounts, and failed logins.
+//! How often one may ask: addresses, accounts, registrations, and failed logins.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,6 +19,7 @@ pub struct Limits {
     accounts: Option<Limiter<UserId>>,
     logins_by_address: Option<Limiter<IpAddr>>,
     logins_by_account: Option<Limiter<u64>>,
+    registrations: Option<Limiter<IpAddr>>,
     hasher: RandomState,
 }
 
@@ -32,12 +33,15 @@ pub(super) struct Standing {
     reset_seconds: u64,
 }
 
-/// A login that has been counted as failed. It stays so unless it is taken back, also when the request is cut off.
+/// A login that counts as failed unless it is taken back, also when the request is cut off. Against the account it
+/// counts from the start, so that many guesses at once cannot slip through together; against the address only at the
+/// end, since behind one address there may be an office full of people who sign in at the same time.
 #[must_use = "an attempt counts as failed until it is taken back"]
 pub struct LoginAttempt<'a> {
     limits: &'a Limits,
     address: IpAddr,
     account: u64,
+    taken_back: bool,
 }
 
 impl Limits {
@@ -49,13 +53,25 @@ impl Limits {
             accounts: rates.account.map(|rate| Limiter::new("account", rate, now.clone())),
             logins_by_address: rates.login.map(|rate| Limiter::new("login-address", rate, now.clone())),
             logins_by_account: rates.login.map(|rate| Limiter::new("login-account", rate, now.clone())),
+            registrations: rates.login.map(|rate| Limiter::new("register", rate, now.clone())),
             hasher: RandomState::new(),
         }
     }
 
+    /// Counts a registration of an address, by the rate of failed logins: each costs as much work as a login, and
+    /// nobody needs many.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`].
+    pub fn count_registration(&self, client: IpAddr) -> Result<(), ApiError> {
+        self.registrations
+            .as_ref()
+            .map_or(Ok(()), |limiter| judge(limiter.take(&network_of(client)), limiter).map(drop))
+    }
+
     /// Counts a request of an address.
     pub(super) fn count_address(&self, client: IpAddr) -> Result<Option<Standing>, ApiError> {
-        self.addresses.as_ref().map(|limiter| judge(limiter, &network_of(client))).transpose()
+        self.addresses.as_ref().map(|limiter| judge(limiter.take(&network_of(client)), limiter)).transpose()
     }
 
     /// Counts a request of an account. Call it as soon as the token has been verified.
@@ -64,7 +80,7 @@ impl Limits {
     /// [`Code::RateLimited`].
     pub fn count_account(&self, request: &HttpRequest, user: UserId) -> Result<(), ApiError> {
         let Some(limiter) = &self.accounts else { return Ok(()) };
-        let standing = judge(limiter, &user)?;
+        let standing = judge(limiter.take(&user), limiter)?;
         let mut extensions = request.extensions_mut();
         match extensions.get_mut::<Standings>() {
             Some(standings) => standings.0.push(standing),
@@ -73,8 +89,8 @@ impl Limits {
         Ok(())
     }
 
-    /// Counts a login as failed before it is tried, so that many at once cannot slip through together; take it back
-    /// when it was not a failure. `account` is what the client typed: unknown names are limited like known ones.
+    /// Begins a login; take it back when it was not a failure. `account` is what the client typed: unknown names are
+    /// limited like known ones.
     ///
     /// # Errors
     /// [`Code::RateLimited`].
@@ -83,23 +99,29 @@ impl Limits {
         // A hash, because e-mails need not lie around in memory.
         let account = self.hasher.hash_one(account.trim().to_lowercase());
         if let Some(limiter) = &self.logins_by_address {
-            judge(limiter, &address)?;
+            judge(limiter.look(&address), limiter)?;
         }
         if let Some(limiter) = &self.logins_by_account {
-            judge(limiter, &account)?;
+            judge(limiter.take(&account), limiter)?;
         }
-        Ok(LoginAttempt { limits: self, address, account })
+        Ok(LoginAttempt { limits: self, address, account, taken_back: false })
     }
 }
 
 impl LoginAttempt<'_> {
     /// The login succeeded, or could not be judged (storage was away): it does not count.
-    pub fn take_back(self) {
-        if let Some(limiter) = &self.limits.logins_by_address {
-            limiter.give_back(&self.address);
-        }
+    pub fn take_back(mut self) {
+        self.taken_back = true;
         if let Some(limiter) = &self.limits.logins_by_account {
             limiter.give_back(&self.account);
+        }
+    }
+}
+
+impl Drop for LoginAttempt<'_> {
+    fn drop(&mut self) {
+        if let Some(limiter) = self.limits.logins_by_address.as_ref().filter(|_| !self.taken_back) {
+            limiter.take(&self.address);
         }
     }
 }
@@ -116,7 +138,10 @@ impl Standing {
     }
 }
 
-fn judge<K: Eq + std::hash::Hash + Clone>(limiter: &Limiter<K>, key: &K) -> Result<Standing, ApiError> {
+fn judge<K: Eq + std::hash::Hash + Clone>(
+    verdict: Verdict,
+    limiter: &Limiter<K>,
+) -> Result<Standing, ApiError> {
     let rate = limiter.rate();
     let standing = |remaining, reset: std::time::Duration| Standing {
         name: limiter.name(),
@@ -125,7 +150,7 @@ fn judge<K: Eq + std::hash::Hash + Clone>(limiter: &Limiter<K>, key: &K) -> Resu
         remaining,
         reset_seconds: reset.as_secs() + u64::from(reset.subsec_nanos() > 0),
     };
-    match limiter.take(key) {
+    match verdict {
         Verdict::Pass { remaining, reset } => Ok(standing(remaining, reset)),
         Verdict::Refuse { retry_after, reset } => {
             let standing = standing(0, reset);
@@ -186,7 +211,7 @@ mod tests {
             limits.try_login(ip("192.0.2.1"), "ana@example.org").unwrap().take_back();
         }
         for address in ["192.0.2.2", "192.0.2.3"] {
-            let _ = limits.try_login(ip(address), "Ana@example.org").unwrap();
+            drop(limits.try_login(ip(address), "Ana@example.org").unwrap());
         }
         assert!(
             limits.try_login(ip("192.0.2.4"), " ana@EXAMPLE.org").is_err(),
@@ -195,6 +220,39 @@ mod tests {
         assert!(limits.try_login(ip("192.0.2.4"), "bob@example.org").is_ok());
         clock.store(31, Ordering::Relaxed);
         assert!(limits.try_login(ip("192.0.2.5"), "ana@example.org").is_ok());
+    }
+
+    #[test]
+    fn an_office_behind_one_address_signs_in_at_once_and_failures_count_when_they_are_known() {
+        let (limits, _) = limits(2);
+        let names: Vec<String> = (0..10).map(|n| format!("{n}@example.org")).collect();
+        let attempts: Vec<_> =
+            names.iter().map(|name| limits.try_login(ip("192.0.2.1"), name).unwrap()).collect();
+        attempts.into_iter().for_each(LoginAttempt::take_back);
+        for name in &names[..2] {
+            drop(limits.try_login(ip("192.0.2.1"), name).unwrap());
+        }
+        assert!(limits.try_login(ip("192.0.2.1"), "ana@example.org").is_err(), "two failures from here");
+        assert!(limits.try_login(ip("192.0.2.2"), "ana@example.org").is_ok());
+    }
+
+    #[test]
+    fn many_guesses_at_one_account_at_once_do_not_slip_through_together() {
+        let (limits, _) = limits(2);
+        let guess = |n: u8| limits.try_login(ip(&format!("192.0.2.{n}")), "ana@example.org");
+        let (_one, _two) = (guess(1).unwrap(), guess(2).unwrap());
+        assert!(guess(3).is_err());
+    }
+
+    #[test]
+    fn registrations_are_counted_by_address() {
+        let (limits, _) = limits(2);
+        for _ in 0..2 {
+            limits.count_registration(ip("192.0.2.1")).unwrap();
+        }
+        let refused = limits.count_registration(ip("192.0.2.1")).unwrap_err();
+        assert_eq!(refused.code(), Code::RateLimited);
+        assert!(limits.count_registration(ip("192.0.2.2")).is_ok());
     }
 
     #[test]

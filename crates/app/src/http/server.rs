@@ -34,16 +34,26 @@ pub struct ServerSettings {
 }
 
 impl Default for ServerSettings {
+    /// As many connections as there can be open files, less a reserve for everything else; at most 10,000 per thread.
     fn default() -> Self {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        let files = rlimit::increase_nofile_limit(MOST_FILES).unwrap_or(FEWEST_FILES);
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
         Self {
-            workers: std::thread::available_parallelism().map_or(2, usize::from),
-            connections_per_worker: 10_000,
-            keep_alive: Duration::from_secs(75),
+            workers,
+            connections_per_worker: (files.saturating_sub(RESERVED_FILES) / workers).clamp(64, 10_000),
+            keep_alive: Duration::from_secs(15),
             head_timeout: Duration::from_secs(5),
             drain: Duration::from_secs(20),
         }
     }
 }
+
+/// What is asked of the operating system, what it gives everywhere, and what the database, the logs and the second
+/// listener need. When files run out, nobody can connect at all, the operator included.
+const MOST_FILES: u64 = 65_536;
+const FEWEST_FILES: u64 = 256;
+const RESERVED_FILES: usize = 128;
 
 /// A server that runs by itself.
 #[derive(Debug)]

@@ -24,8 +24,11 @@ use crate::require;
 ))]
 pub(in crate::http) async fn register(
     accounts: Data<Accounts>,
+    surface: Data<Surface>,
+    context: RequestContext,
     body: Json<RegisterBody>,
 ) -> Result<HttpResponse, ApiError> {
+    surface.limits.count_registration(context.client)?;
     let (email, password) = require!(body.into_inner(), email, password)?;
     let account = accounts.register(&email, password).await?;
     Ok(HttpResponse::Created().json(Registered::from(account)))
