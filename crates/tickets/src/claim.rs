@@ -122,7 +122,7 @@ pub struct ClaimRequest {
     pub route: Route,
     /// The client's key.
     pub key: IdempotencyKey,
-    /// What is asked for; another fingerprint under the same key is refused.
+    /// What is asked for; another fingerprint under the same key is refused while the claim is held or completed.
     pub fingerprint: Fingerprint,
     /// The id to use if this claim is the first.
     pub subject: Uuid,
@@ -146,6 +146,9 @@ pub struct Claim {
     pub subject: Uuid,
     /// When the subject was chosen. The provider is asked with this moment, so that asking again gives the same bytes.
     pub requested_at: Timestamp,
+    /// Until when nobody else may take it over, as stored. Every takeover moves it on, so it tells one holder from the
+    /// next, who works under the same subject.
+    pub claimed_until: Timestamp,
 }
 
 /// What became of a [`ClaimRequest`].

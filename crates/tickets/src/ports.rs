@@ -9,8 +9,8 @@ use guiche_kernel::{Actor, BoxError, Caller, ErrorKind, Limit, Locked, Sats, Sto
 use uuid::Uuid;
 
 use crate::{
-    Claim, ClaimOutcome, ClaimRequest, InvoiceId, Operation, OperationId, PaymentHash, Release, Ticket,
-    TicketEvent, TicketId, TicketStatus,
+    Claim, ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, InvoiceId, Operation, OperationId,
+    PaymentHash, Release, Route, Ticket, TicketEvent, TicketId, TicketStatus,
 };
 
 /// The operations that the office offers. Everybody may read them.
@@ -34,7 +34,8 @@ pub trait TicketStore: Send + Sync {
     /// Stores a new ticket with its first invoice and its events, and completes the claim: atomically, in one commit.
     ///
     /// [`StoreError::Duplicate`] when the ticket or an invoice with that payment hash exists; [`StoreError::Conflict`]
-    /// when the claim is not (or no longer) held under its subject. Then nothing was written.
+    /// when the claim is not (or no longer) held under its subject; [`StoreError::Corrupt`] when the ticket's owner is
+    /// not the caller, which is a defect of the program. Then nothing was written.
     async fn open(
         &self,
         caller: Caller,
@@ -46,9 +47,24 @@ pub trait TicketStore: Send + Sync {
     /// Claims an idempotency key in a commit of its own. Of any number of simultaneous requests exactly one gets
     /// [`ClaimOutcome::Mine`]; a claim whose time ran out is taken over under the subject that was chosen first
     /// (but see [`ClaimRequest::renew_before`]).
+    ///
+    /// Another fingerprint is a [`ClaimOutcome::Mismatch`] while the claim is held, and once it is completed. A claim
+    /// that ran out without a result binds nobody: another request takes it over with its own fingerprint, subject and
+    /// moment, as if the key were new.
     async fn claim(&self, caller: Caller, request: &ClaimRequest) -> Result<ClaimOutcome, StoreError>;
 
-    /// Gives a claim back without a result. Does nothing when it was completed or taken over under another subject.
+    /// The ticket and the invoice that were made under a key for this very request; `None` as long as there are none,
+    /// and for another fingerprint. A reading: no claim is made, taken over or touched by it.
+    async fn find_done(
+        &self,
+        caller: Caller,
+        route: Route,
+        key: &IdempotencyKey,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<(TicketId, PaymentHash)>, StoreError>;
+
+    /// Gives a claim back without a result. Does nothing unless it is uncompleted and stored with the same subject *and*
+    /// the same [`Claim::claimed_until`]: whoever was too slow must not give away the claim of who took it over.
     async fn release(&self, caller: Caller, claim: &Claim, how: Release) -> Result<(), StoreError>;
 
     /// A ticket with its invoices, as one consistent reading.
@@ -69,7 +85,8 @@ pub trait TicketStore: Send + Sync {
         limit: Limit,
     ) -> Result<Vec<DueInvoice>, StoreError>;
 
-    /// For workers: forgets idempotency claims last touched before the given moment; returns how many.
+    /// For workers: forgets idempotency claims last touched (claimed or taken over) before the given moment; returns how
+    /// many.
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
@@ -86,13 +103,16 @@ pub trait TicketTx: Tx {
 /// Tickets inside a transaction.
 #[async_trait]
 pub trait TicketRepository: Send {
-    /// Stores a new ticket with its invoices. A [`StoreError::Duplicate`] writes nothing and MUST NOT poison the transaction.
+    /// Stores a new ticket with its invoices. A [`StoreError::Duplicate`] writes nothing and MUST NOT poison the
+    /// transaction. Of two transactions that insert one id at most one commits; the other gets the duplicate here or
+    /// from the commit. A ticket that is somebody else's than the actor's is [`StoreError::Corrupt`], as in
+    /// [`TicketStore::open`], after which the transaction can only be rolled back.
     async fn insert(&mut self, ticket: &Ticket) -> Result<(), StoreError>;
     /// Reads a ticket under its row lock, waiting for whoever holds it; `None` when there is none that the actor may see.
     async fn lock(&mut self, id: TicketId) -> Result<Option<Locked<Ticket>>, StoreError>;
     /// Writes [`Ticket::changes`]: a compare-and-set on the version and on the status of each changed invoice, all or
     /// nothing ([`StoreError::Conflict`]). [`StoreError::Duplicate`] when a new invoice's payment hash exists or the
-    /// ticket would have two open invoices.
+    /// ticket would have two open invoices. Neither poisons the transaction.
     async fn save(&mut self, ticket: &Locked<Ticket>) -> Result<(), StoreError>;
 }
 
@@ -106,7 +126,8 @@ pub trait Outbox: Send {
 /// Claims inside a transaction.
 #[async_trait]
 pub trait ClaimRepository: Send {
-    /// Completes a claim with its result; [`StoreError::Conflict`] when it is not held under its subject any more.
+    /// Completes a claim of the ticket's owner with its result, whoever the actor is; [`StoreError::Conflict`] when it is
+    /// not held under its subject any more, or the actor sees no such ticket.
     async fn complete(
         &mut self,
         claim: &Claim,

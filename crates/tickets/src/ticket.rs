@@ -4,7 +4,7 @@
 //! say whether they did anything; queries cannot fail. What changed since the ticket was read is remembered, so that
 //! storage writes just that ([`Ticket::changes`]) and events cannot be forgotten ([`Ticket::take_events`]).
 
-use guiche_kernel::{Ids, StoreError, Timestamp, UserId};
+use guiche_kernel::{Ids, StoreError, Timestamp, UserId, truncate_to_micros};
 
 use crate::settlement::{self, Service};
 use crate::{
@@ -158,7 +158,8 @@ impl Ticket {
     }
 
     /// Takes in one piece of evidence of a payment and settles. A payment counts once, at the earliest moment that any
-    /// evidence gives; a moment before the invoice was issued is nonsense and counts as the moment of issue.
+    /// evidence gives, cut to whole microseconds; a moment before the invoice was issued is nonsense and counts as the
+    /// moment of issue, one in the future as now.
     ///
     /// A hash that is not one of this ticket's changes nothing.
     pub fn record_payment(&mut self, fact: PaymentFact, now: Timestamp) -> Applied {
@@ -167,7 +168,8 @@ impl Ticket {
         else {
             return Applied::AlreadySo;
         };
-        let paid_at = fact.paid_at.min(now).max(invoice.issued_at);
+        // Storage keeps microseconds: what is decided here must follow from what will be read.
+        let paid_at = truncate_to_micros(fact.paid_at).min(now).max(invoice.issued_at);
         let known = invoice.payment;
         let payment = Payment {
             paid_at: known.map_or(paid_at, |known| known.paid_at.min(paid_at)),

@@ -91,11 +91,8 @@ impl Tickets {
         else {
             return Ok(None);
         };
-        let request = self.claim_request(claim.route, &claim.key, Fingerprint::of(request)?, claim.subject);
-        match self.ports.store.claim(caller, &request).await? {
-            ClaimOutcome::Done { ticket_id, payment_hash } => Ok(Some((ticket_id, payment_hash))),
-            ClaimOutcome::Mine(_) | ClaimOutcome::Busy | ClaimOutcome::Mismatch => Ok(None),
-        }
+        let fingerprint = Fingerprint::of(request)?;
+        Ok(self.ports.store.find_done(caller, claim.route, &claim.key, &fingerprint).await?)
     }
 
     fn claim_request(

@@ -10,6 +10,7 @@ mod gateway;
 mod store_claims;
 mod store_lists;
 mod store_rows;
+mod store_saves;
 mod store_tx;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use gateway::*;
 pub use store_claims::*;
 pub use store_lists::*;
 pub use store_rows::*;
+pub use store_saves::*;
 pub use store_tx::*;
 
 /// A store of its own for one case. The operation with id 1 MUST exist in it.
@@ -185,15 +187,26 @@ suite!(
     a_ticket_has_one_open_invoice,
     a_fresh_invoice_reads_back_in_order,
     a_change_of_the_paying_invoice_can_be_saved,
+    saving_compares_the_version_alone,
+    saving_compares_the_status_of_each_changed_invoice,
+    a_refused_save_does_not_poison_the_transaction,
+    one_id_is_inserted_once,
+    a_ticket_of_another_owner_is_refused,
+    a_moment_finer_than_a_microsecond_reads_back_as_it_was_decided,
     of_simultaneous_claims_one_wins,
     a_claim_is_busy_until_it_lapses_and_keeps_its_subject,
     an_old_lapsed_claim_starts_anew,
     another_request_under_the_key_is_a_mismatch,
     a_completed_claim_says_what_was_done,
     a_forgotten_claim_is_free_and_a_lapsed_one_keeps_its_subject,
+    a_release_after_a_takeover_does_nothing,
+    a_lapsed_claim_is_free_for_another_request,
+    what_was_done_can_be_asked_without_a_claim,
     a_lost_claim_forbids_the_commit,
     claims_are_apart_by_owner_and_route,
     a_claim_completes_with_a_transaction,
+    a_worker_completes_the_owners_claim,
+    claims_are_pruned_by_their_last_touch,
     old_claims_are_pruned,
     pages_walk_through_every_ticket_once,
     a_page_is_not_moved_by_new_tickets,
@@ -201,6 +214,7 @@ suite!(
     an_offset_skips,
     a_list_shows_what_the_ticket_shows,
     due_invoices_are_leased_once,
+    the_longest_due_are_taken_first,
     only_open_invoices_that_ran_out_are_due,
 );
 
@@ -224,6 +238,7 @@ mod tests {
     fn no_case_is_missing_from_the_lists() {
         let store = [
             include_str!("contract/store_rows.rs"),
+            include_str!("contract/store_saves.rs"),
             include_str!("contract/store_tx.rs"),
             include_str!("contract/store_claims.rs"),
             include_str!("contract/store_lists.rs"),

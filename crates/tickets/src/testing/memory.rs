@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use guiche_kernel::{Actor, Caller, Epoch, Limit, StoreError, Timestamp, UserId};
-use uuid::Uuid;
 
+use super::memory_claims::Claims;
 use super::memory_tx::MemoryTx;
 use crate::{
     Claim, ClaimOutcome, ClaimRequest, Cursor, DueInvoice, Fingerprint, IdempotencyKey, Invoice,
@@ -47,24 +47,13 @@ pub struct MemoryStore {
     row_locks: Arc<Mutex<HashMap<TicketId, Arc<async_lock::Mutex<()>>>>>,
 }
 
-type ClaimKey = (UserId, Route, IdempotencyKey);
-
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) tickets: BTreeMap<TicketId, (TicketRecord, Vec<Invoice>)>,
     pub(super) events: Vec<TicketEvent>,
-    pub(super) claims: HashMap<ClaimKey, ClaimRow>,
+    pub(super) claims: Claims,
     leases: HashMap<PaymentHash, Timestamp>,
     epochs: HashMap<UserId, Epoch>,
-}
-
-#[derive(Debug)]
-pub(super) struct ClaimRow {
-    fingerprint: Fingerprint,
-    subject: Uuid,
-    requested_at: Timestamp,
-    claimed_until: Timestamp,
-    done: Option<(TicketId, PaymentHash)>,
 }
 
 impl MemoryStore {
@@ -133,25 +122,6 @@ impl State {
     pub(super) fn put(&mut self, ticket: &Ticket) {
         self.tickets.insert(ticket.id(), (ticket.record().clone(), ticket.invoices().to_vec()));
     }
-
-    /// Whether the claim is still held under its subject.
-    pub(super) fn check_held(&self, owner: UserId, claim: &Claim) -> Result<(), StoreError> {
-        let row = self.claims.get(&(owner, claim.route, claim.key.clone()));
-        let held = row.is_some_and(|row| row.subject == claim.subject && row.done.is_none());
-        if held { Ok(()) } else { Err(StoreError::Conflict) }
-    }
-
-    pub(super) fn complete(
-        &mut self,
-        owner: UserId,
-        claim: &Claim,
-        done: (TicketId, PaymentHash),
-    ) -> Result<(), StoreError> {
-        self.check_held(owner, claim)?;
-        let row = self.claims.get_mut(&(owner, claim.route, claim.key.clone()));
-        row.ok_or(StoreError::Conflict)?.done = Some(done);
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -170,12 +140,13 @@ impl TicketStore for MemoryStore {
     ) -> Result<(), StoreError> {
         let mut state = self.lock();
         state.admit(caller.into())?;
+        check_owner(caller.into(), ticket)?;
         if state.tickets.contains_key(&ticket.id()) {
             return Err(StoreError::Duplicate);
         }
         state.check_unique(ticket)?;
         if let (Some(claim), Some(invoice)) = (claim, ticket.invoices().first()) {
-            state.complete(caller.user_id, claim, (ticket.id(), invoice.payment_hash))?;
+            state.claims.complete(caller.user_id, claim, (ticket.id(), invoice.payment_hash))?;
         }
         state.put(ticket);
         state.events.extend_from_slice(events);
@@ -185,51 +156,25 @@ impl TicketStore for MemoryStore {
     async fn claim(&self, caller: Caller, request: &ClaimRequest) -> Result<ClaimOutcome, StoreError> {
         let mut state = self.lock();
         state.admit(caller.into())?;
-        let key = (caller.user_id, request.route, request.key.clone());
-        let row = state.claims.entry(key).or_insert_with(|| ClaimRow {
-            fingerprint: request.fingerprint,
-            subject: request.subject,
-            requested_at: request.now,
-            claimed_until: request.now,
-            done: None,
-        });
-        if row.fingerprint != request.fingerprint {
-            return Ok(ClaimOutcome::Mismatch);
-        }
-        if let Some((ticket_id, payment_hash)) = row.done {
-            return Ok(ClaimOutcome::Done { ticket_id, payment_hash });
-        }
-        if row.claimed_until > request.now {
-            return Ok(ClaimOutcome::Busy);
-        }
-        if row.requested_at < request.renew_before {
-            row.subject = request.subject;
-            row.requested_at = request.now;
-        }
-        row.claimed_until = request.claimed_until;
-        Ok(ClaimOutcome::Mine(Claim {
-            route: request.route,
-            key: request.key.clone(),
-            subject: row.subject,
-            requested_at: row.requested_at,
-        }))
+        Ok(state.claims.claim(caller.user_id, request))
+    }
+
+    async fn find_done(
+        &self,
+        caller: Caller,
+        route: Route,
+        key: &IdempotencyKey,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<(TicketId, PaymentHash)>, StoreError> {
+        let state = self.lock();
+        state.admit(caller.into())?;
+        Ok(state.claims.find_done(&(caller.user_id, route, key.clone()), fingerprint))
     }
 
     async fn release(&self, caller: Caller, claim: &Claim, how: Release) -> Result<(), StoreError> {
         let mut state = self.lock();
         state.admit(caller.into())?;
-        let key = (caller.user_id, claim.route, claim.key.clone());
-        let Some(row) =
-            state.claims.get_mut(&key).filter(|row| row.subject == claim.subject && row.done.is_none())
-        else {
-            return Ok(());
-        };
-        match how {
-            Release::Lapse => row.claimed_until = row.requested_at,
-            Release::Forget => {
-                state.claims.remove(&key);
-            }
-        }
+        state.claims.release(caller.user_id, claim, how);
         Ok(())
     }
 
@@ -304,10 +249,17 @@ impl TicketStore for MemoryStore {
     }
 
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let mut state = self.lock();
-        let count = state.claims.len();
-        state.claims.retain(|_, row| row.claimed_until >= before);
-        Ok(u64::try_from(count - state.claims.len()).unwrap_or(u64::MAX))
+        Ok(self.lock().claims.prune(before))
+    }
+}
+
+/// What row-level security refuses: a row in somebody else's name.
+pub(super) fn check_owner(actor: Actor, ticket: &Ticket) -> Result<(), StoreError> {
+    match actor {
+        Actor::User(caller) if caller.user_id != ticket.record().owner => {
+            Err(StoreError::corrupt("a ticket in somebody else's name"))
+        }
+        Actor::User(_) | Actor::Worker => Ok(()),
     }
 }
 

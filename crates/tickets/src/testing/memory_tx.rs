@@ -1,15 +1,17 @@
 //! The transaction of the store in memory: what it wrote is seen by nobody else before the commit, and its row locks
 //! go with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_lock::MutexGuardArc;
 use async_trait::async_trait;
-use guiche_kernel::{Actor, Locked, StoreError, Tx};
+use guiche_kernel::{Actor, Locked, StoreError, Tx, UserId};
 
 use super::MemoryStore;
+use super::memory::check_owner;
 use crate::{
-    Claim, ClaimRepository, Outbox, PaymentHash, Ticket, TicketEvent, TicketId, TicketRepository, TicketTx,
+    Claim, ClaimRepository, Invoice, InvoiceStatus, Outbox, PaymentHash, Ticket, TicketEvent, TicketId,
+    TicketRepository, TicketTx,
 };
 
 pub(super) struct MemoryTx {
@@ -18,8 +20,10 @@ pub(super) struct MemoryTx {
     locks: BTreeMap<TicketId, MutexGuardArc<()>>,
     /// What this transaction wrote; it sees its own writes.
     written: BTreeMap<TicketId, Ticket>,
+    /// Those of `written` that are new.
+    inserted: BTreeSet<TicketId>,
     events: Vec<TicketEvent>,
-    completed: Vec<(Claim, TicketId, PaymentHash)>,
+    completed: Vec<(UserId, Claim, TicketId, PaymentHash)>,
 }
 
 impl MemoryTx {
@@ -29,8 +33,16 @@ impl MemoryTx {
             actor,
             locks: BTreeMap::new(),
             written: BTreeMap::new(),
+            inserted: BTreeSet::new(),
             events: Vec::new(),
             completed: Vec::new(),
+        }
+    }
+
+    async fn take_row_lock(&mut self, id: TicketId) {
+        if !self.locks.contains_key(&id) {
+            let guard = self.store.row_lock(id).lock_arc().await;
+            self.locks.insert(id, guard);
         }
     }
 }
@@ -42,10 +54,15 @@ impl Tx for MemoryTx {
         for ticket in self.written.values() {
             state.check_unique(ticket)?;
         }
-        if let Actor::User(caller) = self.actor {
-            for (claim, ticket, hash) in &self.completed {
-                state.complete(caller.user_id, claim, (*ticket, *hash))?;
-            }
+        // Two that insert one id wait for each other, unless `open` was faster, which locks nothing.
+        if self.inserted.iter().any(|id| state.tickets.contains_key(id)) {
+            return Err(StoreError::Duplicate);
+        }
+        for (owner, claim, ..) in &self.completed {
+            state.claims.check_held(*owner, claim)?;
+        }
+        for (owner, claim, ticket, hash) in &self.completed {
+            state.claims.complete(*owner, claim, (*ticket, *hash))?;
         }
         self.written.values().for_each(|ticket| state.put(ticket));
         state.events.extend(self.events);
@@ -72,6 +89,9 @@ impl TicketTx for MemoryTx {
 #[async_trait]
 impl TicketRepository for MemoryTx {
     async fn insert(&mut self, ticket: &Ticket) -> Result<(), StoreError> {
+        check_owner(self.actor, ticket)?;
+        // Whoever else inserts this id is waited for, as by a unique index.
+        self.take_row_lock(ticket.id()).await;
         let state = self.store.lock();
         if state.tickets.contains_key(&ticket.id()) || self.written.contains_key(&ticket.id()) {
             return Err(StoreError::Duplicate);
@@ -79,14 +99,12 @@ impl TicketRepository for MemoryTx {
         state.check_unique(ticket)?;
         drop(state);
         self.written.insert(ticket.id(), ticket.clone());
+        self.inserted.insert(ticket.id());
         Ok(())
     }
 
     async fn lock(&mut self, id: TicketId) -> Result<Option<Locked<Ticket>>, StoreError> {
-        if !self.locks.contains_key(&id) {
-            let guard = self.store.row_lock(id).lock_arc().await;
-            self.locks.insert(id, guard);
-        }
+        self.take_row_lock(id).await;
         if let Some(own) = self.written.get(&id) {
             let read = Ticket::restore(own.record().clone(), own.invoices().to_vec())?;
             return Ok(Some(Locked::after_row_lock(read)));
@@ -97,10 +115,18 @@ impl TicketRepository for MemoryTx {
     }
 
     async fn save(&mut self, ticket: &Locked<Ticket>) -> Result<(), StoreError> {
+        // A row that somebody else is changing is waited for.
+        self.take_row_lock(ticket.id()).await;
         let state = self.store.lock();
-        let own = self.written.get(&ticket.id()).map(|own| own.record().version);
-        let stored = own.or_else(|| state.visible(self.actor, ticket.id()).map(|(record, _)| record.version));
-        if stored != Some(ticket.changes().expected_version) {
+        let own = self.written.get(&ticket.id()).map(|own| (own.record(), own.invoices()));
+        let visible =
+            || state.visible(self.actor, ticket.id()).map(|(record, rows)| (record, rows.as_slice()));
+        let (record, invoices) = own.or_else(visible).ok_or(StoreError::Conflict)?;
+        let changes = ticket.changes();
+        let unchanged = |(old, present): &(InvoiceStatus, &Invoice)| {
+            invoices.iter().any(|row| row.payment_hash == present.payment_hash && row.status == *old)
+        };
+        if record.version != changes.expected_version || !changes.changed_invoices.iter().all(unchanged) {
             return Err(StoreError::Conflict);
         }
         state.check_unique(ticket)?;
@@ -126,10 +152,13 @@ impl ClaimRepository for MemoryTx {
         ticket: TicketId,
         invoice: &PaymentHash,
     ) -> Result<(), StoreError> {
-        if let Actor::User(caller) = self.actor {
-            self.store.lock().check_held(caller.user_id, claim)?;
-        }
-        self.completed.push((claim.clone(), ticket, *invoice));
+        let state = self.store.lock();
+        let stored = || state.visible(self.actor, ticket).map(|(record, _)| record.owner);
+        let owner = self.written.get(&ticket).map(|own| own.record().owner).or_else(stored);
+        let owner = owner.ok_or(StoreError::Conflict)?;
+        state.claims.check_held(owner, claim)?;
+        drop(state);
+        self.completed.push((owner, claim.clone(), ticket, *invoice));
         Ok(())
     }
 }

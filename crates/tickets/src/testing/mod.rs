@@ -13,6 +13,7 @@
 pub mod contract;
 mod gateway;
 mod memory;
+mod memory_claims;
 mod memory_tx;
 
 use std::collections::HashSet;

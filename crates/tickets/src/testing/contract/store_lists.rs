@@ -142,6 +142,29 @@ pub async fn due_invoices_are_leased_once(fixture: &impl StoreFixture) {
     assert_eq!(again.len(), 6);
 }
 
+/// Whatever ran out first is looked at first, across calls and within one; the order of opening does not matter.
+pub async fn the_longest_due_are_taken_first(fixture: &impl StoreFixture) {
+    let (world, store, alice) = (World::new(), fixture.store(), fixture.caller().await);
+    let mut expected = Vec::new();
+    for seconds in [30, 10, 50, 20, 40_u64] {
+        let (ticket, _) = world.ticket(alice);
+        let mut invoice = ticket.invoices()[0].clone();
+        invoice.expires_at = world.now() + Duration::from_secs(seconds);
+        let ticket = Ticket::restore(ticket.record().clone(), vec![invoice]).expect("consistent");
+        store.open(alice, &ticket, &[], None).await.expect("opened");
+        expected.push((seconds, ticket.id()));
+    }
+    expected.sort_unstable();
+    world.advance(Duration::from_secs(60));
+    let (now, until) = (world.now(), world.now() + Duration::from_secs(60));
+    let mut taken = Vec::new();
+    for rows in [1, 1, 3] {
+        let due = store.claim_due(now, until, Limit::try_new(rows).expect("a limit")).await.expect("claimed");
+        taken.extend(due.iter().map(|due| due.ticket_id));
+    }
+    assert_eq!(taken, expected.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
+}
+
 /// Only what is open and has run out is due; a payment at the last moment was still possible.
 pub async fn only_open_invoices_that_ran_out_are_due(fixture: &impl StoreFixture) {
     let (world, store, alice) = (World::new(), fixture.store(), fixture.caller().await);

@@ -88,7 +88,8 @@ pub async fn a_ticket_cannot_be_opened_in_anothers_name(fixture: &impl StoreFixt
 pub async fn a_revoked_caller_is_refused_everywhere(fixture: &impl StoreFixture) {
     let (world, store, alice) = (World::new(), fixture.store(), fixture.caller().await);
     let ticket = world.opened(&*store, alice).await;
-    let claim = mine(store.claim(alice, &world.request("k", "body")).await.expect("claimed"));
+    let request = world.request("k", "body");
+    let claim = mine(store.claim(alice, &request).await.expect("claimed"));
     fixture.revoke(alice).await;
     let (fresh, events) = world.ticket(alice);
     let hash = ticket.invoices()[0].payment_hash;
@@ -97,6 +98,7 @@ pub async fn a_revoked_caller_is_refused_everywhere(fixture: &impl StoreFixture)
         store.open(alice, &fresh, &events, None).await.err(),
         store.claim(alice, &world.request("other", "body")).await.err(),
         store.release(alice, &claim, LAPSE).await.err(),
+        store.find_done(alice, claim.route, &claim.key, &request.fingerprint).await.err(),
         store.find(alice.into(), ticket.id()).await.err(),
         store.ticket_of(alice.into(), &hash).await.err(),
         store.list(alice, &TicketQuery::default()).await.err(),
