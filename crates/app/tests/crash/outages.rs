@@ -235,6 +235,8 @@ async fn a_frozen_database_is_survived() {
     let mut scene = Scene::new("frozen").await;
     scene
         .through("frozen: all of it", SILENT, async |cluster, office, seen| {
+            // The first process first: nobody is let in meanwhile.
+            signal("STOP", &[cluster.postmaster().unwrap()]);
             let frozen = cluster.processes();
             signal("STOP", &frozen);
             probes_say_so(office).await;
