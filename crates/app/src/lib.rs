@@ -8,6 +8,7 @@ pub mod database;
 pub mod health;
 pub mod http;
 pub mod logging;
+pub mod observed;
 pub mod serve;
 pub mod shutdown;
 pub mod system;

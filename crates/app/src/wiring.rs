@@ -18,6 +18,7 @@ use crate::database::Database;
 use crate::health::{Check, Finding, Health, State};
 use crate::http::api::{self, UseCases};
 use crate::http::{self, Limits, RouteTable, Surface, Timeouts};
+use crate::observed::Observations;
 use crate::shutdown::Shutdown;
 use crate::system::{OsRandomness, SystemClock, monotonic};
 use crate::workers::{Office, Workers};
@@ -114,7 +115,8 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
     };
     let health = Health::new(shutdown.clone())
         .with("database", Arc::new(DatabaseCheck(stores.clone())))
-        .with("migrations", Arc::new(MigrationsCheck(stores.clone())));
+        .with("migrations", Arc::new(MigrationsCheck(stores.clone())))
+        .with("payments", payments.seen);
 
     let mut workers = Workers::default();
     database.watch(&mut workers);
@@ -132,6 +134,7 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
 struct Payments {
     provider: Arc<dyn InvoiceGateway>,
     payer: Arc<dyn InvoiceGateway>,
+    seen: Arc<Observations>,
     routes: RouteTable,
 }
 
@@ -146,9 +149,11 @@ fn payments(
             let secret = GeneratedSecrets::below(&config.data_dir).get_or_create("spark-stub", randomness)?;
             let ledger = config.data_dir.join("spark-stub.ledger");
             let stub = SparkStub::open(StubSettings { secret, ledger }, clock)?;
+            let seen = Observations::of("spark-stub");
             Ok(Payments {
-                provider: stub.provider_view(),
-                payer: stub.payer_view(),
+                provider: seen.watch(stub.provider_view()),
+                payer: seen.watch(stub.payer_view()),
+                seen,
                 routes: api::dev::routes(stub),
             })
         }

@@ -26,11 +26,14 @@ pub fn bearer_token(request: &HttpRequest) -> Result<&str, ApiError> {
     if token.is_empty() { Err(refused_token()) } else { Ok(token) }
 }
 
+/// The challenge of every 401 (RFC 9110 §15.5.2).
+pub(super) const REALM: &str = "Bearer realm=\"guiche\"";
+
 /// No token was sent; the challenge then names no error (RFC 6750 §3.1).
 #[must_use]
 pub fn no_token() -> ApiError {
     ApiError::new(Code::Unauthorized, "Send an access token: Authorization: Bearer ….")
-        .header(header::WWW_AUTHENTICATE, "Bearer realm=\"guiche\"")
+        .header(header::WWW_AUTHENTICATE, REALM)
 }
 
 /// A token was sent and is not good, or no longer.

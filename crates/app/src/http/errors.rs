@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::header::WWW_AUTHENTICATE;
 use guiche_kernel::StoreError;
 use guiche_tickets::{FieldFault, FormRefusal, GatewayError, TicketError};
 use guiche_users::{FieldError, UserError};
@@ -80,9 +81,11 @@ impl From<UserError> for ApiError {
                 Self::invalid_fields(fields.into_iter().map(FieldProblem::from).collect())
             }
             UserError::EmailTaken => Self::new(Code::EmailTaken, "This e-mail is registered already."),
-            UserError::InvalidCredentials => Self::new(Code::InvalidCredentials, "Wrong e-mail or password."),
+            UserError::InvalidCredentials => Self::new(Code::InvalidCredentials, "Wrong e-mail or password.")
+                .header(WWW_AUTHENTICATE, auth::REALM),
             UserError::InvalidRefreshToken(refusal) => {
                 Self::new(Code::InvalidRefreshToken, "The refresh token is not valid, or not any more.")
+                    .header(WWW_AUTHENTICATE, auth::REALM)
                     .caused_by(format!("{refusal:?}"))
             }
             UserError::InvalidAccessToken(_) | UserError::SessionEnded => {
