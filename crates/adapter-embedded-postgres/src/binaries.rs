@@ -155,10 +155,16 @@ fn parse_version(text: &str) -> Option<u32> {
 /// How to install a server on this machine: one command where we know it.
 fn install_command(major: Option<u32>) -> String {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    match install_command_for(&release, major.filter(|major| SUPPORTED.contains(major))) {
+    let command = install_command_for(&release, major.filter(|major| SUPPORTED.contains(major)));
+    told(command, Account::we_are_root())
+}
+
+/// Who may run it belongs to the command: not every system has `sudo`, and not everybody may use it.
+fn told(command: Option<String>, we_are_root: bool) -> String {
+    match command {
         None => "your package manager".to_owned(),
-        Some(command) if Account::we_are_root() || command.starts_with("brew") => format!("`{command}`"),
-        Some(command) => format!("`sudo sh -c '{command}'`"),
+        Some(command) if we_are_root || command.starts_with("brew") => format!("`{command}`"),
+        Some(command) => format!("`{command}` (root must run that)"),
     }
 }
 
@@ -246,6 +252,18 @@ mod tests {
         assert_eq!(parse_version("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"), Some(15));
         assert_eq!(parse_version("postgres (PostgreSQL) 19beta1\n"), Some(19));
         assert_eq!(parse_version("something else"), None);
+    }
+
+    #[test]
+    fn an_ordinary_user_is_told_that_root_installs() {
+        let command = || Some("apk add postgresql17".to_owned());
+        assert_eq!(told(command(), true), "`apk add postgresql17`");
+        assert_eq!(told(command(), false), "`apk add postgresql17` (root must run that)");
+        assert_eq!(
+            told(Some("brew install postgresql@17".to_owned()), false),
+            "`brew install postgresql@17`"
+        );
+        assert_eq!(told(None, false), "your package manager");
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub enum EmbeddedError {
     )]
     NoServerUser,
     /// The cluster belongs to somebody else.
-    #[error("{} belongs to user {owner}, and this process runs as {user}; run it as {owner} or as root, or choose another data directory", directory.display())]
+    #[error("{} belongs to user {owner}, and this process runs as {user}; run it as {owner} or as root, or choose another data directory (GUICHE_DATA_DIR)", directory.display())]
     WrongOwner {
         /// The cluster's home.
         directory: PathBuf,
@@ -62,6 +62,23 @@ pub enum EmbeddedError {
         directory: PathBuf,
         /// The server's user.
         user: String,
+    },
+    /// The cluster's home cannot be made.
+    #[error("the private database cannot be kept in {}: {source}; choose another data directory (GUICHE_DATA_DIR), or run as the owner of that one", directory.display())]
+    NoHome {
+        /// The cluster's home.
+        directory: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The socket's path would be too long in the home, and no directory can be made for it elsewhere.
+    #[error(
+        "no directory for the private database's socket can be made: {reason}; make one of these writable, or choose a data directory with a shorter path (GUICHE_DATA_DIR)"
+    )]
+    NoSocket {
+        /// What was tried, and why not.
+        reason: String,
     },
     /// `initdb` failed.
     #[error("initdb failed in {}: {output}", directory.display())]

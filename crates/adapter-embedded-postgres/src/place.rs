@@ -1,6 +1,7 @@
 //! Where the cluster lies: its home, its owner, and its socket.
 
 use std::{
+    ffi::OsStr,
     fs::{self, DirBuilder},
     io,
     os::unix::{
@@ -8,11 +9,13 @@ use std::{
         fs::{DirBuilderExt as _, MetadataExt as _},
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{
     account::{Account, name_of},
     error::{EmbeddedError, io_error},
+    locks,
     options::Options,
 };
 
@@ -20,6 +23,9 @@ use crate::{
 pub(crate) const SOCKET_FILE: &str = ".s.PGSQL.5432";
 /// What every system takes as a socket's path, its closing zero byte included (Linux 108, others 104).
 const SOCKET_PATH_LIMIT: usize = 104;
+/// Where the socket's directory goes when its path would be too long in the home. All are open to everybody, so the
+/// name is random: nobody can take it before us.
+const SOCKET_BASES: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/run"];
 
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -40,6 +46,9 @@ impl Place {
         };
         place.make_home()?;
         place.furnish().await?;
+        if !fits(&place.socket) {
+            place.socket = place.socket_elsewhere(&SOCKET_BASES, options.start_timeout).await?;
+        }
         Ok(place)
     }
 
@@ -74,9 +83,12 @@ impl Place {
         match DirBuilder::new().mode(0o700).create(&self.home) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io_error("create", &self.home)(error)),
+            Err(error) => return Err(no_home(&self.home)(error)),
         }
-        let found = self.home.metadata().map_err(io_error("read", &self.home))?;
+        let found = self.home.metadata().map_err(no_home(&self.home))?;
+        if !found.is_dir() {
+            return Err(no_home(&self.home)(io::ErrorKind::NotADirectory.into()));
+        }
         if found.uid() == 0 && self.account.uid != 0 && Account::we_are_root() {
             return self.account.own(&self.home).map_err(io_error("hand over", &self.home));
         }
@@ -90,37 +102,54 @@ impl Place {
         Ok(())
     }
 
-    /// Makes what lies in the home, and the socket's directory elsewhere when its path would be too long here.
-    async fn furnish(&mut self) -> Result<(), EmbeddedError> {
+    /// Makes what lies in the home.
+    async fn furnish(&self) -> Result<(), EmbeddedError> {
         let furnished = ["run", "lock/share", "lock/start", "lock/watch"];
         if !furnished.iter().all(|name| self.home.join(name).exists()) {
             let script = r#"umask 077; cd "$1" && mkdir -p run lock && chmod 700 . run lock && : >>lock/share && : >>lock/start && : >>lock/watch"#;
             self.shell_at_home("prepare", script).await?;
         }
-        if fits(&self.socket) {
-            return Ok(());
-        }
-        // The choice is written down, so that processes with other ideas agree; a foreign directory is passed over.
-        let script = r#"umask 077; cd "$1" || exit
-            mine() { [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && chmod 700 "$1"; }
-            read -r chosen 2>/dev/null <lock/socket && { mkdir "$chosen" 2>/dev/null; mine "$chosen"; } && echo "$chosen" && exit
-            for n in 0 1 2 3 4 5 6 7 8 9; do
-                mkdir "$2-$n" 2>/dev/null
-                mine "$2-$n" && echo "$2-$n" >lock/socket.new && mv lock/socket.new lock/socket && echo "$2-$n" && exit
-            done
-            exit 1"#;
-        let wanted = format!("/tmp/guiche-{}", fingerprint(&[self.home.as_os_str().as_bytes()]));
-        let home = self.home.as_os_str();
-        let (done, chosen) = self
-            .account
-            .shell(script, &[home, wanted.as_ref()], "")
-            .await
-            .map_err(io_error("make a socket directory", &wanted))?;
-        if !done {
-            return Err(io_error("make a socket directory", wanted)(io::Error::other(chosen)));
-        }
-        self.socket = PathBuf::from(chosen);
         Ok(())
+    }
+
+    /// The socket's directory outside of the home. The choice is written down there, so that every process agrees; a
+    /// directory that has become somebody else's is passed over for a new one.
+    async fn socket_elsewhere(&self, bases: &[&str], limit: Duration) -> Result<PathBuf, EmbeddedError> {
+        if let Some(chosen) = self.choose_socket(&[]).await? {
+            return Ok(chosen);
+        }
+        // One chooses at a time, and looks first whether another has just done so.
+        let _start = locks::start(self, limit).await?;
+        let chosen = self.choose_socket(bases).await?;
+        chosen.ok_or_else(|| EmbeddedError::NoSocket { reason: "there is no place for it".to_owned() })
+    }
+
+    /// The directory that was written down, else a new one below the first of `bases` that takes it.
+    async fn choose_socket(&self, bases: &[&str]) -> Result<Option<PathBuf>, EmbeddedError> {
+        let script = r#"umask 077; cd "$1" || exit
+            shift
+            mine() { [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && chmod 700 "$1"; }
+            if read -r chosen 2>/dev/null <lock/socket; then
+                mkdir "$chosen" 2>/dev/null
+                mine "$chosen" && echo "$chosen" && exit
+            fi
+            reasons=
+            for base; do
+                if made=$(mktemp -d "$base/guiche-XXXXXXXXXX" 2>&1); then
+                    echo "$made" >lock/socket.new && mv lock/socket.new lock/socket && echo "$made"
+                    exit
+                fi
+                reasons="$reasons${reasons:+; }$made"
+            done
+            echo "$reasons"
+            [ $# = 0 ]"#;
+        let mut arguments = vec![self.home.as_os_str()];
+        arguments.extend(bases.iter().map(OsStr::new));
+        match self.account.shell(script, &arguments, "").await {
+            Ok((true, chosen)) => Ok(Some(chosen).filter(|chosen| !chosen.is_empty()).map(PathBuf::from)),
+            Ok((false, reason)) => Err(EmbeddedError::NoSocket { reason: reason.replace('\n', "; ") }),
+            Err(error) => Err(io_error("choose a socket directory for", &self.home)(error)),
+        }
     }
 
     /// Runs a script as the server's user, with the home as its first argument.
@@ -156,9 +185,13 @@ fn resolve(directory: &Path) -> Result<PathBuf, EmbeddedError> {
         return Ok(found);
     }
     let parent = parent_of(&absolute);
-    fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+    fs::create_dir_all(parent).map_err(no_home(&absolute))?;
     let parent = fs::canonicalize(parent).map_err(io_error("find", parent))?;
     Ok(absolute.file_name().map_or(parent.clone(), |name| parent.join(name)))
+}
+
+fn no_home(directory: &Path) -> impl FnOnce(io::Error) -> EmbeddedError + '_ {
+    move |source| EmbeddedError::NoHome { directory: directory.to_path_buf(), source }
 }
 
 fn parent_of(path: &Path) -> &Path {
@@ -199,6 +232,30 @@ mod tests {
     fn a_fingerprint_is_stable_and_keeps_its_parts_apart() {
         assert_eq!(fingerprint(&[]), "cbf29ce484222325");
         assert_ne!(fingerprint(&[b"ab", b"c"]), fingerprint(&[b"a", b"bc"]));
+    }
+
+    #[tokio::test]
+    async fn no_place_for_a_socket_has_its_reasons() {
+        let home = tempfile::tempdir().unwrap();
+        let place = Place {
+            home: home.path().to_path_buf(),
+            account: Account::current(),
+            notice: None,
+            socket: PathBuf::new(),
+        };
+        place.furnish().await.unwrap();
+        let limit = Duration::from_secs(1);
+        let error = place.socket_elsewhere(&["/proc/nowhere", "/nowhere-else"], limit).await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, EmbeddedError::NoSocket { .. }) && !text.contains('\n'), "{text}");
+        for part in ["/proc/nowhere/guiche-", "; ", "/nowhere-else/guiche-", "GUICHE_DATA_DIR"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+
+        let base = home.path().to_str().unwrap();
+        let chosen = place.socket_elsewhere(&["/proc/nowhere", base], limit).await.unwrap();
+        assert!(chosen.starts_with(base) && chosen.is_dir());
+        assert_eq!(place.socket_elsewhere(&["/tmp"], limit).await.unwrap(), chosen, "it is remembered");
     }
 
     #[test]

@@ -121,7 +121,7 @@ pub(crate) async fn end_orphans(place: &Place) -> Result<(), EmbeddedError> {
     if orphans.is_empty() {
         return Ok(());
     }
-    tracing::warn!(count = orphans.len(), "ending sessions that outlived their server");
+    tracing::warn!(count = orphans.len(), "ending sessions that outlived their private PostgreSQL");
     let script = format!("kill -QUIT {} 2>/dev/null; :", orphans.join(" "));
     place.shell_at_home("end orphaned sessions in", &script).await.map(drop)
 }

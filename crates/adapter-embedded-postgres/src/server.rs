@@ -87,7 +87,7 @@ impl Server {
         let _start = locks::start(&self.place, limit).await?;
         let run = self.run(Instant::now() + limit).await?;
         if !locks::watched(&self.place)? {
-            tracing::warn!(pid = run.pid, "the server had lost its watcher");
+            tracing::warn!(pid = run.pid, "the private PostgreSQL had lost its watcher");
             self.adopt(&run).await?;
         }
         bootstrap::apply(&self.place, &run, &self.options).await
@@ -112,14 +112,17 @@ impl Server {
             match (state, run) {
                 (State::Ready, Some(run)) if bootstrap::answers(&self.place).await => {
                     if launch.is_some() {
-                        tracing::info!(pid = run.pid, duration_ms = %begun.elapsed().as_millis(), "server started");
+                        tracing::info!(pid = run.pid, duration_ms = %begun.elapsed().as_millis(), "private PostgreSQL started");
                     }
                     return Ok(run);
                 }
                 // Stopping by somebody else's wish, or deaf: let it finish, then insist.
                 (State::Ready | State::Stopping, Some(run)) => {
                     if unwell_since.elapsed() > PATIENCE && interrupted.as_ref() != Some(&run) {
-                        tracing::warn!(pid = run.pid, "the server neither serves nor stops; stopping it");
+                        tracing::warn!(
+                            pid = run.pid,
+                            "the private PostgreSQL neither serves nor stops; stopping it"
+                        );
                         postmaster::interrupt(&self.place, &run).await?;
                         interrupted = Some(run);
                     }
@@ -154,7 +157,7 @@ impl Server {
         if begun.elapsed() > RETRY_FOR || !passing.iter().any(|sign| tail.contains(sign)) {
             return Err(EmbeddedError::StartFailed { log: self.place.log(), tail });
         }
-        tracing::warn!("the server met the leavings of a killed one; trying again");
+        tracing::warn!("the private PostgreSQL met the leavings of a killed one; trying again");
         if begun.elapsed() > Duration::from_secs(1) {
             postmaster::end_orphans(&self.place).await?;
         }
@@ -260,7 +263,7 @@ impl Server {
 
     /// Ends a watcher whose server is gone. Its number is its own for as long as it holds the lock.
     async fn evict(&self) -> Result<(), EmbeddedError> {
-        tracing::warn!("ending a watcher that outlived its server");
+        tracing::warn!("ending a watcher that outlived its private PostgreSQL");
         let script = r#"read -r group <"$1/lock/watch.pid" && kill -KILL -"$group"; :"#;
         self.place.shell_at_home("end the watcher in", script).await.map(drop)
     }
@@ -290,7 +293,7 @@ impl Server {
                 place.shell_at_home("put the new cluster in place in", &script).await?;
                 let synced = File::open(&place.home).and_then(|home| home.sync_all());
                 synced.map_err(io_error("make durable", &place.home))?;
-                tracing::info!(directory = %place.data().display(), duration_ms = %begun.elapsed().as_millis(), "cluster made");
+                tracing::info!(directory = %place.data().display(), duration_ms = %begun.elapsed().as_millis(), "private PostgreSQL cluster made");
                 return Ok(());
             }
             let text = [output.stdout, output.stderr].concat();

@@ -152,7 +152,7 @@ async fn supervise(inner: Weak<Inner>) {
         pause = match looked {
             Ok(()) => LOOK_EVERY,
             Err(error) => {
-                tracing::error!(%error, "the private database is down");
+                tracing::error!(%error, "the private PostgreSQL is down");
                 (pause * 2).min(LONGEST_PAUSE)
             }
         };

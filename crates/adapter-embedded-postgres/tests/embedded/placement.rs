@@ -153,6 +153,65 @@ async fn an_odd_and_long_path_works() {
 }
 
 #[tokio::test]
+async fn a_socket_directory_that_somebody_took_is_passed_over() {
+    let world = World::new();
+    let options = Options { directory: world.path(&"d".repeat(120)).join("postgres"), ..world.options() };
+    let start = async || EmbeddedPostgres::start(options.clone()).await.unwrap();
+    let mut used = Vec::new();
+    for round in 0..3 {
+        let server = start().await;
+        let socket = server.socket_directory().to_path_buf();
+        assert!(!used.contains(&socket), "{socket:?} is not ours any more");
+        assert_eq!(mode(&socket), 0o700);
+        let other = start().await;
+        assert_eq!(other.socket_directory(), socket, "every process finds the same");
+        drop(other);
+        server.shutdown().await.unwrap();
+        // What a stranger can do once the directory is gone.
+        fs::remove_dir_all(&socket).unwrap();
+        if round == 0 {
+            fs::write(&socket, "mine").unwrap();
+        } else {
+            std::os::unix::fs::symlink(world.path(""), &socket).unwrap();
+        }
+        used.push(socket);
+    }
+    for socket in used {
+        fs::remove_file(socket).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn many_who_choose_a_socket_directory_at_once_agree() {
+    let world = World::new();
+    let options = Options { directory: world.path(&"d".repeat(120)).join("postgres"), ..world.options() };
+    let starts: Vec<_> = (0..6).map(|_| tokio::spawn(EmbeddedPostgres::start(options.clone()))).collect();
+    let mut servers = Vec::new();
+    for start in starts {
+        servers.push(start.await.unwrap().unwrap());
+    }
+    let socket = servers[0].socket_directory().to_path_buf();
+    assert!(servers.iter().all(|server| server.socket_directory() == socket));
+    let last = servers.pop().unwrap();
+    drop(servers);
+    last.shutdown().await.unwrap();
+    fs::remove_dir_all(socket).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_the_home_is_said_with_the_cure() {
+    let world = World::new();
+    fs::write(world.path("file"), "").unwrap();
+    for directory in [world.path("file"), world.path("file").join("postgres")] {
+        let options = Options { directory: directory.clone(), ..world.options() };
+        let error = EmbeddedPostgres::start(options).await.unwrap_err();
+        assert!(matches!(error, EmbeddedError::NoHome { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(directory.to_str().unwrap()) && text.contains("GUICHE_DATA_DIR"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn every_spelling_of_a_directory_is_the_same_cluster() {
     let world = World::new();
     let server = world.start().await;
