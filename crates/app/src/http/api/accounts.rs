@@ -7,20 +7,17 @@ use guiche_users::{Accounts, PresentedPassword, Tokens, UserError};
 
 use super::SignedIn;
 use super::dto::{LoginBody, LoginForm, Me, PasswordBody, RefreshBody, RegisterBody, Registered, TokenPair};
-use super::refusals::{Any, Body, Login as LoginRefusals};
+use super::refusals;
 use crate::http::boundary::Surface;
 use crate::http::context::{RequestContext, set_user};
 use crate::http::extract::{Json, Login};
-use crate::http::openapi::Problem;
 use crate::http::problem::ApiError;
 use crate::require;
 
 /// Registers an account.
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "accounts", request_body = RegisterBody, responses(
     (status = 201, body = Registered, description = "registered"),
-    (status = 409, body = Problem, description = "`email_taken`", content_type = "application/problem+json"),
-    (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
-    Any, Body,
+    refusals::Register,
 ))]
 pub(in crate::http) async fn register(
     accounts: Data<Accounts>,
@@ -38,9 +35,8 @@ pub(in crate::http) async fn register(
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "accounts",
     request_body(content((LoginForm = "application/x-www-form-urlencoded"), (LoginBody = "application/json"))),
     responses(
-        (status = 200, body = TokenPair, description = "signed in"),
-        (status = 401, body = Problem, description = "`invalid_credentials`", content_type = "application/problem+json"),
-        Any, Body,
+        (status = 200, body = TokenPair, description = "signed in", headers(("Cache-Control" = String, description = "`no-store`"))),
+        refusals::Login,
 ))]
 pub(in crate::http) async fn login(
     accounts: Data<Accounts>,
@@ -58,11 +54,10 @@ pub(in crate::http) async fn login(
     Ok(signed_in(&request, outcome?))
 }
 
-/// Spends a refresh token for a new pair.
+/// Spends a refresh token for a new pair. One that was spent before ends its whole session.
 #[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "accounts", request_body = RefreshBody, responses(
-    (status = 200, body = TokenPair, description = "signed in"),
-    (status = 401, body = Problem, description = "`invalid_refresh_token`; a reused one ends its whole session", content_type = "application/problem+json"),
-    Any, Body,
+    (status = 200, body = TokenPair, description = "signed in", headers(("Cache-Control" = String, description = "`no-store`"))),
+    refusals::Refresh,
 ))]
 pub(in crate::http) async fn refresh(
     accounts: Data<Accounts>,
@@ -75,7 +70,7 @@ pub(in crate::http) async fn refresh(
 
 /// Ends the session to which a refresh token belongs.
 #[utoipa::path(post, path = "/api/v1/auth/logout", tag = "accounts", request_body = RefreshBody, responses(
-    (status = 204, description = "ended; the same for a token that is not known"), Any, Body,
+    (status = 204, description = "ended; the same for a token that is not known"), refusals::Logout,
 ))]
 pub(in crate::http) async fn logout(
     accounts: Data<Accounts>,
@@ -90,8 +85,7 @@ pub(in crate::http) async fn logout(
 #[utoipa::path(put, path = "/api/v1/auth/password", tag = "accounts", security(("bearer" = [])),
     request_body = PasswordBody, responses(
         (status = 204, description = "changed; every session has ended"),
-        (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
-        Any, Body, LoginRefusals,
+        refusals::ChangePassword,
 ))]
 pub(in crate::http) async fn change_password(
     accounts: Data<Accounts>,
@@ -112,8 +106,9 @@ pub(in crate::http) async fn change_password(
 }
 
 /// One's own account.
-#[utoipa::path(get, path = "/api/v1/auth/me", tag = "accounts", security(("bearer" = [])), responses(
-    (status = 200, body = Me, description = "your account"), Any, LoginRefusals,
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "accounts",
+    operation_id = "get_me", security(("bearer" = [])), responses(
+    (status = 200, body = Me, description = "your account"), refusals::Me,
 ))]
 pub(in crate::http) async fn me(
     accounts: Data<Accounts>,

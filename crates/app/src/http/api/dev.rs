@@ -9,10 +9,9 @@ use guiche_kernel::Actor;
 use guiche_tickets::{PaymentHash, Tickets};
 
 use super::dto::{PaidDto, PayQuery};
-use super::refusals::Any;
+use super::refusals;
 use crate::http::codes::Code;
 use crate::http::extract::{Path, Query};
-use crate::http::openapi::Problem;
 use crate::http::problem::ApiError;
 use crate::http::routes::RouteTable;
 
@@ -29,12 +28,10 @@ pub(in crate::http) fn table() -> RouteTable {
 
 /// Plays the payer's wallet (with the development stub only).
 #[utoipa::path(post, path = "/dev/invoices/{payment_hash}/pay", tag = "development",
+    operation_id = "pay_invoice",
     params(("payment_hash" = String, Path), PayQuery), responses(
         (status = 200, body = PaidDto, description = "paid"),
-        (status = 400, body = Problem, description = "`malformed_request`", content_type = "application/problem+json"),
-        (status = 404, body = Problem, description = "`not_found`", content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`invalid_ticket_state`: it is paid, or has run out", content_type = "application/problem+json"),
-        Any,
+        refusals::PayInvoice,
 ))]
 pub(in crate::http) async fn pay(
     stub: Data<SparkStub>,

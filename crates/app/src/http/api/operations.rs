@@ -5,14 +5,14 @@ use actix_web::web::Data;
 use guiche_tickets::{OperationId, Tickets};
 
 use super::dto::OperationDto;
-use super::refusals::Any;
+use super::refusals;
 use crate::http::extract::Path;
-use crate::http::openapi::Problem;
 use crate::http::problem::ApiError;
 
 /// Every operation on offer.
-#[utoipa::path(get, path = "/api/v1/operations", tag = "operations", responses(
-    (status = 200, body = [OperationDto], description = "all operations on offer"), Any,
+#[utoipa::path(get, path = "/api/v1/operations", tag = "operations",
+    operation_id = "list_operations", responses(
+    (status = 200, body = [OperationDto], description = "all operations on offer"), refusals::ListOperations,
 ))]
 pub(in crate::http) async fn list(tickets: Data<Tickets>) -> Result<HttpResponse, ApiError> {
     let operations: Vec<_> = tickets.operations().await?.into_iter().map(OperationDto::from).collect();
@@ -20,10 +20,10 @@ pub(in crate::http) async fn list(tickets: Data<Tickets>) -> Result<HttpResponse
 }
 
 /// One operation.
-#[utoipa::path(get, path = "/api/v1/operations/{id}", tag = "operations", params(("id" = i32, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/operations/{id}", tag = "operations",
+    operation_id = "get_operation", params(("id" = i32, Path)), responses(
     (status = 200, body = OperationDto, description = "the operation"),
-    (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
-    Any,
+    refusals::GetOperation,
 ))]
 pub(in crate::http) async fn get(tickets: Data<Tickets>, id: Path<i32>) -> Result<HttpResponse, ApiError> {
     let operation = tickets.operation(OperationId::new(id.into_inner())).await?;
@@ -31,11 +31,11 @@ pub(in crate::http) async fn get(tickets: Data<Tickets>, id: Path<i32>) -> Resul
 }
 
 /// One operation, by its machine name.
-#[utoipa::path(get, path = "/api/v1/operations/by-name/{name}", tag = "operations", params(("name" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/operations/by-name/{name}", tag = "operations",
+    operation_id = "get_operation_by_name", params(("name" = String, Path)),
     responses(
         (status = 200, body = OperationDto, description = "the operation"),
-        (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
-        Any,
+        refusals::GetOperation,
 ))]
 pub(in crate::http) async fn get_by_name(
     tickets: Data<Tickets>,

@@ -1,41 +1,55 @@
-//! The refusals that many routes share, for the documentation.
+//! What each route may refuse, for the documentation: lists of codes, from which statuses, words and headers follow.
+
+use std::collections::BTreeMap;
 
 use utoipa::IntoResponses;
+use utoipa::openapi::{RefOr, Response};
 
-use crate::http::openapi::Problem;
+use crate::http::codes::Code;
+use crate::http::openapi::problems;
 
-/// What any route may answer.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes answers")]
-pub(super) enum Any {
-    /// `rate_limited`
-    #[response(status = 429, content_type = "application/problem+json")]
-    RateLimited(#[to_schema] Problem),
-    /// `database_unavailable`, `timed_out`
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Problem),
+/// Any route, besides what the boundary refuses everywhere.
+const ANY: &[Code] = &[Code::RateLimited, Code::DatabaseUnavailable, Code::TimedOut];
+/// A route that reads a body.
+const BODY: &[Code] = &[
+    Code::MalformedRequest,
+    Code::MissingRequiredFields,
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::UnsupportedMediaType,
+];
+/// A route that needs a login.
+const LOGIN: &[Code] = &[Code::Unauthorized];
+
+macro_rules! refusals {
+    ($($name:ident: [$($shared:ident),+] $($code:ident),*;)+) => {$(
+        pub(super) enum $name {}
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                problems(&[$($shared,)+ &[$(Code::$code),*]].concat())
+            }
+        }
+    )+};
 }
 
-/// What a route with a body may answer besides.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes answers")]
-pub(super) enum Body {
-    /// `malformed_request`, `missing_required_fields`, `invalid_idempotency_key`
-    #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] Problem),
-    /// `payload_too_large`
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] Problem),
-    /// `unsupported_media_type`
-    #[response(status = 415, content_type = "application/problem+json")]
-    MediaType(#[to_schema] Problem),
-}
-
-/// What a route that needs a login may answer besides.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes answers")]
-pub(super) enum Login {
-    /// `unauthorized`
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthorized(#[to_schema] Problem),
+refusals! {
+    Register: [ANY, BODY] EmailTaken, InvalidFields;
+    Login: [ANY, BODY] InvalidCredentials;
+    Refresh: [ANY, BODY] InvalidRefreshToken;
+    Logout: [ANY, BODY];
+    ChangePassword: [ANY, BODY, LOGIN] InvalidCredentials, InvalidFields;
+    Me: [ANY, LOGIN];
+    ListOperations: [ANY];
+    GetOperation: [ANY] OperationNotFound;
+    OpenTicket: [ANY, BODY, LOGIN] InvalidIdempotencyKey, OperationNotFound, IdempotencyKeyInUse, InvalidFields,
+        IdempotencyKeyReused, InvoiceCreationFailed, PaymentProviderUnavailable;
+    ListTickets: [ANY, LOGIN] MalformedRequest;
+    GetTicket: [ANY, LOGIN] TicketNotFound;
+    ConfirmPayment: [ANY, LOGIN] TicketNotFound, PaymentProviderUnavailable;
+    FreshInvoice: [ANY, LOGIN] InvalidIdempotencyKey, TicketNotFound, InvalidTicketState, IdempotencyKeyInUse,
+        InvoiceCreationFailed, PaymentProviderUnavailable;
+    CancelTicket: [ANY, LOGIN] TicketNotFound, InvalidTicketState, PaymentProviderUnavailable;
+    ProvePayment: [ANY, BODY, LOGIN] TicketNotFound, InvalidFields;
+    PayInvoice: [ANY] MalformedRequest, NotFound, InvalidTicketState;
 }

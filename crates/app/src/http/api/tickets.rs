@@ -11,29 +11,26 @@ use guiche_tickets::{
 use uuid::Uuid;
 
 use super::dto::{
-    ListQuery, OpenTicketBody, OpenedDto, ProofBody, StatusDto, TicketDetailDto, TicketDto, TicketPageDto,
+    IdempotencyHeader, ListQuery, OpenTicketBody, OpenedDto, ProofBody, StatusDto, TicketDetailDto,
+    TicketDto, TicketPageDto,
 };
-use super::refusals::{Any, Body, Login};
+use super::refusals;
 use super::{SignedIn, cursor};
 use crate::http::codes::Code;
 use crate::http::extract::{IdempotencyKey, Json, Path, Query};
-use crate::http::openapi::Problem;
 use crate::http::problem::{ApiError, FieldProblem};
 use crate::require;
 
 const TICKETS: &str = "/api/v1/tickets";
 
 /// Opens a ticket and issues its invoice. With an `Idempotency-Key` any number of repetitions opens one.
-#[utoipa::path(post, path = "/api/v1/tickets", tag = "tickets", security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/v1/tickets", tag = "tickets",
+    operation_id = "open_ticket", security(("bearer" = [])),
     request_body = OpenTicketBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters, bare or quoted; kept at least 24 hours.")),
+    params(IdempotencyHeader),
     responses(
-        (status = 201, body = OpenedDto, description = "opened", headers(("Location" = String))),
-        (status = 404, body = Problem, description = "`operation_not_found`", content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`idempotency_key_in_use`", content_type = "application/problem+json"),
-        (status = 422, body = Problem, description = "`invalid_fields`, `idempotency_key_reused`", content_type = "application/problem+json"),
-        (status = 502, body = Problem, description = "`invoice_creation_failed`", content_type = "application/problem+json"),
-        Any, Body, Login,
+        (status = 201, body = OpenedDto, description = "opened", headers(("Location" = String, description = "where the ticket is"))),
+        refusals::OpenTicket,
 ))]
 pub(in crate::http) async fn open(
     tickets: Data<Tickets>,
@@ -48,10 +45,10 @@ pub(in crate::http) async fn open(
 }
 
 /// The caller's tickets, newest first.
-#[utoipa::path(get, path = "/api/v1/tickets", tag = "tickets", security(("bearer" = [])), params(ListQuery), responses(
+#[utoipa::path(get, path = "/api/v1/tickets", tag = "tickets",
+    operation_id = "list_tickets", security(("bearer" = [])), params(ListQuery), responses(
     (status = 200, body = TicketPageDto, description = "a page", headers(("Link" = String, description = "`rel=\"next\"` when there is a next page"))),
-    (status = 400, body = Problem, description = "`malformed_request`", content_type = "application/problem+json"),
-    Any, Login,
+    refusals::ListTickets,
 ))]
 pub(in crate::http) async fn list(
     tickets: Data<Tickets>,
@@ -70,11 +67,11 @@ pub(in crate::http) async fn list(
 }
 
 /// One of the caller's tickets, with its form and every invoice.
-#[utoipa::path(get, path = "/api/v1/tickets/{id}", tag = "tickets", security(("bearer" = [])), params(("id" = Uuid, Path)),
+#[utoipa::path(get, path = "/api/v1/tickets/{id}", tag = "tickets",
+    operation_id = "get_ticket", security(("bearer" = [])), params(("id" = Uuid, Path)),
     responses(
         (status = 200, body = TicketDetailDto, description = "the ticket"),
-        (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
-        Any, Login,
+        refusals::GetTicket,
 ))]
 pub(in crate::http) async fn get(
     tickets: Data<Tickets>,
@@ -89,8 +86,7 @@ pub(in crate::http) async fn get(
 #[utoipa::path(post, path = "/api/v1/tickets/{id}/confirm-payment", tag = "tickets", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
         (status = 200, body = StatusDto, description = "where the ticket stands now"),
-        (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
-        Any, Login,
+        refusals::ConfirmPayment,
 ))]
 pub(in crate::http) async fn confirm_payment(
     tickets: Data<Tickets>,
@@ -101,15 +97,12 @@ pub(in crate::http) async fn confirm_payment(
 }
 
 /// Gives an expired ticket a fresh invoice, at the ticket's price.
-#[utoipa::path(post, path = "/api/v1/tickets/{id}/invoice", tag = "tickets", security(("bearer" = [])),
-    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header)), responses(
+#[utoipa::path(post, path = "/api/v1/tickets/{id}/invoice", tag = "tickets",
+    operation_id = "issue_fresh_invoice", security(("bearer" = [])),
+    params(("id" = Uuid, Path), IdempotencyHeader), responses(
         (status = 201, body = OpenedDto, description = "a fresh one"),
         (status = 200, body = OpenedDto, description = "the one that is still open"),
-        (status = 400, body = Problem, description = "`invalid_idempotency_key`", content_type = "application/problem+json"),
-        (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`invalid_ticket_state`, `idempotency_key_in_use`", content_type = "application/problem+json"),
-        (status = 502, body = Problem, description = "`invoice_creation_failed`", content_type = "application/problem+json"),
-        Any, Login,
+        refusals::FreshInvoice,
 ))]
 pub(in crate::http) async fn fresh_invoice(
     tickets: Data<Tickets>,
@@ -125,12 +118,11 @@ pub(in crate::http) async fn fresh_invoice(
 }
 
 /// Withdraws a ticket that is not paid.
-#[utoipa::path(post, path = "/api/v1/tickets/{id}/cancel", tag = "tickets", security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/v1/tickets/{id}/cancel", tag = "tickets",
+    operation_id = "cancel_ticket", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
         (status = 200, body = StatusDto, description = "where the ticket stands now"),
-        (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`invalid_ticket_state`", content_type = "application/problem+json"),
-        Any, Login,
+        refusals::CancelTicket,
 ))]
 pub(in crate::http) async fn cancel(
     tickets: Data<Tickets>,
@@ -141,12 +133,11 @@ pub(in crate::http) async fn cancel(
 }
 
 /// Shows the preimage: the ticket is paid, provider or not.
-#[utoipa::path(post, path = "/api/v1/tickets/{id}/payment-proof", tag = "tickets", security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/v1/tickets/{id}/payment-proof", tag = "tickets",
+    operation_id = "prove_payment", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = ProofBody, responses(
         (status = 200, body = StatusDto, description = "where the ticket stands now"),
-        (status = 404, body = Problem, description = "`ticket_not_found`", content_type = "application/problem+json"),
-        (status = 422, body = Problem, description = "`invalid_fields`", content_type = "application/problem+json"),
-        Any, Body, Login,
+        refusals::ProvePayment,
 ))]
 pub(in crate::http) async fn payment_proof(
     tickets: Data<Tickets>,

@@ -12,10 +12,10 @@ use uuid::Uuid;
 #[serde(deny_unknown_fields)]
 pub struct RegisterBody {
     /// The name to sign in with; compared without regard to case.
-    #[schema(required = true, example = "ana@example.org")]
+    #[schema(required = true, value_type = String, example = "ana@example.org")]
     pub email: Option<String>,
     /// 10 to 72 bytes, and not one of the common ones.
-    #[schema(required = true, value_type = Option<String>, format = Password)]
+    #[schema(required = true, value_type = String, format = Password)]
     pub password: Option<SecretString>,
 }
 
@@ -42,6 +42,7 @@ pub struct Me {
     #[serde(flatten)]
     account: Registered,
     /// Where the account receives Lightning payments; `null` until that is set up.
+    #[schema(required = true)]
     lightning_address: Option<String>,
 }
 
@@ -52,7 +53,8 @@ impl From<Account> for Me {
 }
 
 /// E-mail and password; as a form, the e-mail is called `username` (OAuth2 password grant).
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes what the login extractor reads")]
 pub struct LoginBody {
     email: String,
@@ -68,7 +70,8 @@ pub struct LoginForm {
     #[schema(format = Password)]
     password: String,
     /// `password`, if given.
-    grant_type: Option<String>,
+    #[schema(required = false, pattern = "^password$")]
+    grant_type: String,
 }
 
 /// A pair of tokens.
@@ -101,7 +104,7 @@ impl From<Tokens> for TokenPair {
 #[serde(deny_unknown_fields)]
 pub struct RefreshBody {
     /// As the last login or refresh gave it.
-    #[schema(required = true, value_type = Option<String>)]
+    #[schema(required = true, value_type = String)]
     pub refresh_token: Option<SecretString>,
 }
 
@@ -110,9 +113,9 @@ pub struct RefreshBody {
 #[serde(deny_unknown_fields)]
 pub struct PasswordBody {
     /// The present one.
-    #[schema(required = true, value_type = Option<String>, format = Password)]
+    #[schema(required = true, value_type = String, format = Password)]
     pub current_password: Option<SecretString>,
     /// 10 to 72 bytes, and not one of the common ones.
-    #[schema(required = true, value_type = Option<String>, format = Password)]
+    #[schema(required = true, value_type = String, format = Password)]
     pub new_password: Option<SecretString>,
 }

@@ -3,12 +3,14 @@
 mod accounts;
 mod dev;
 mod tickets;
+mod words;
 
 pub use accounts::{
     LoginBody, LoginForm, Me, PasswordBody, RefreshBody, RegisterBody, Registered, TokenPair,
 };
 pub use dev::{PaidDto, PayQuery};
 pub use tickets::{
-    InvoiceDto, ListQuery, OpenTicketBody, OpenedDto, OperationDto, ProofBody, StatusDto, TicketDetailDto,
-    TicketDto, TicketPageDto,
+    IdempotencyHeader, InvoiceDto, ListQuery, OpenTicketBody, OpenedDto, OperationDto, ProofBody, StatusDto,
+    TicketDetailDto, TicketDto, TicketPageDto,
 };
+pub use words::{InvoiceStatus, PaymentStatus};

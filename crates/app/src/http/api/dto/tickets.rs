@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::words::{InvoiceStatus, PaymentStatus};
+
 /// An operation on offer.
 #[derive(Serialize, ToSchema)]
 pub struct OperationDto {
@@ -42,10 +44,10 @@ impl From<Operation> for OperationDto {
 #[serde(deny_unknown_fields)]
 pub struct OpenTicketBody {
     /// Which operation.
-    #[schema(required = true, example = 1)]
+    #[schema(required = true, value_type = i32, example = 1)]
     pub operation_id: Option<i32>,
     /// The operation's form, filled in.
-    #[schema(required = true, value_type = Option<Object>)]
+    #[schema(required = true, value_type = Object)]
     pub form_data: Option<Map<String, Value>>,
 }
 
@@ -53,7 +55,7 @@ pub struct OpenTicketBody {
 #[derive(Serialize, ToSchema)]
 pub struct OpenedDto {
     ticket_id: Uuid,
-    #[schema(example = "pending")]
+    #[schema(value_type = PaymentStatus)]
     payment_status: &'static str,
     /// BOLT11.
     ln_invoice: String,
@@ -92,7 +94,7 @@ pub struct TicketDto {
     id: Uuid,
     operation_id: i32,
     operation_name: String,
-    #[schema(example = "pending")]
+    #[schema(value_type = PaymentStatus)]
     payment_status: &'static str,
     #[schema(value_type = u64)]
     amount_sats: Sats,
@@ -105,7 +107,7 @@ pub struct TicketDto {
     expires_at: Timestamp,
     /// When the payment that counts was made.
     #[serde(with = "time::serde::rfc3339::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     paid_at: Option<Timestamp>,
 }
 
@@ -130,8 +132,10 @@ pub struct TicketPageDto {
     /// Newest first.
     pub tickets: Vec<TicketDto>,
     /// How many there are in all; `null` beyond 10,000.
+    #[schema(required = true)]
     pub total: Option<u32>,
     /// For the next page; `null` on the last one.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
 }
 
@@ -140,7 +144,7 @@ pub struct TicketPageDto {
 pub struct InvoiceDto {
     payment_hash: String,
     ln_invoice: String,
-    /// `open`, `expired`, `withdrawn`, `paid`, `paid_late`, `paid_after_cancel` or `paid_surplus`.
+    #[schema(value_type = InvoiceStatus)]
     status: &'static str,
     #[schema(value_type = u64)]
     amount_sats: Sats,
@@ -148,7 +152,7 @@ pub struct InvoiceDto {
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
     #[serde(with = "time::serde::rfc3339::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     paid_at: Option<Timestamp>,
 }
 
@@ -221,7 +225,7 @@ fn current_invoice(ticket: &Ticket) -> Result<&Invoice, StoreError> {
 #[derive(Serialize, ToSchema)]
 pub struct StatusDto {
     /// The `payment_status`.
-    #[schema(example = "paid")]
+    #[schema(value_type = PaymentStatus)]
     status: &'static str,
     #[serde(flatten)]
     ticket: TicketDto,
@@ -240,7 +244,7 @@ impl TryFrom<&Ticket> for StatusDto {
 #[serde(deny_unknown_fields)]
 pub struct ProofBody {
     /// 64 hexadecimal digits, as the payer's wallet shows them.
-    #[schema(required = true)]
+    #[schema(required = true, value_type = String, pattern = "^[0-9A-Fa-f]{64}$")]
     pub preimage: Option<String>,
 }
 
@@ -250,6 +254,7 @@ pub struct ProofBody {
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// Only tickets that stand here.
+    #[param(value_type = Option<PaymentStatus>)]
     pub status: Option<String>,
     /// 1 to 100.
     #[param(default = 20, minimum = 1, maximum = 100)]
@@ -258,4 +263,14 @@ pub struct ListQuery {
     pub cursor: Option<String>,
     /// Skips so many tickets; not together with `cursor`.
     pub offset: Option<u32>,
+}
+
+/// The header that makes a call safe to repeat.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what the key's extractor reads")]
+pub struct IdempotencyHeader {
+    /// Up to 255 visible ASCII characters, bare or quoted; kept at least 24 hours.
+    #[param(rename = "Idempotency-Key", value_type = String, required = false)]
+    idempotency_key: Option<String>,
 }
