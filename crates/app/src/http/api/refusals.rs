@@ -1,4 +1,4 @@
-//! What each route may refuse, for the documentation: lists of codes, from which statuses, words and headers follow.
+//! What each route may refuse, for the documentation: codes, from which statuses, words and headers follow.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,8 @@ const BODY: &[Code] = &[
 ];
 /// A route that needs a login.
 const LOGIN: &[Code] = &[Code::Unauthorized];
+/// A route with a parameter in its path: an empty one leads nowhere.
+const PATH: &[Code] = &[Code::NotFound];
 
 macro_rules! refusals {
     ($($name:ident: [$($shared:ident),+] $($code:ident),*;)+) => {$(
@@ -41,15 +43,15 @@ refusals! {
     ChangePassword: [ANY, BODY, LOGIN] InvalidCredentials, InvalidFields;
     Me: [ANY, LOGIN];
     ListOperations: [ANY];
-    GetOperation: [ANY] OperationNotFound;
-    OpenTicket: [ANY, BODY, LOGIN] InvalidIdempotencyKey, OperationNotFound, IdempotencyKeyInUse, InvalidFields,
-        IdempotencyKeyReused, InvoiceCreationFailed, PaymentProviderUnavailable;
+    GetOperation: [ANY, PATH] OperationNotFound;
+    OpenTicket: [ANY, BODY, LOGIN] InvalidIdempotencyKey, OperationNotFound, IdempotencyKeyInUse,
+        InvalidFields, IdempotencyKeyReused, InvoiceCreationFailed, PaymentProviderUnavailable;
     ListTickets: [ANY, LOGIN] MalformedRequest;
-    GetTicket: [ANY, LOGIN] TicketNotFound;
-    ConfirmPayment: [ANY, LOGIN] TicketNotFound, PaymentProviderUnavailable;
-    FreshInvoice: [ANY, LOGIN] InvalidIdempotencyKey, TicketNotFound, InvalidTicketState, IdempotencyKeyInUse,
-        InvoiceCreationFailed, PaymentProviderUnavailable;
-    CancelTicket: [ANY, LOGIN] TicketNotFound, InvalidTicketState, PaymentProviderUnavailable;
-    ProvePayment: [ANY, BODY, LOGIN] TicketNotFound, InvalidFields;
-    PayInvoice: [ANY] MalformedRequest, NotFound, InvalidTicketState;
+    GetTicket: [ANY, LOGIN, PATH] TicketNotFound;
+    ConfirmPayment: [ANY, LOGIN, PATH] TicketNotFound, PaymentProviderUnavailable;
+    FreshInvoice: [ANY, LOGIN, PATH] InvalidIdempotencyKey, TicketNotFound, InvalidTicketState,
+        IdempotencyKeyInUse, InvoiceCreationFailed, PaymentProviderUnavailable;
+    CancelTicket: [ANY, LOGIN, PATH] TicketNotFound, InvalidTicketState, PaymentProviderUnavailable;
+    ProvePayment: [ANY, BODY, LOGIN, PATH] TicketNotFound, InvalidFields;
+    PayInvoice: [ANY, PATH] MalformedRequest, InvalidTicketState;
 }
