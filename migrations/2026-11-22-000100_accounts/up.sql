@@ -54,6 +54,24 @@ CREATE INDEX refresh_tokens_family_id ON refresh_tokens (family_id, user_id);
 -- At most one token of a family can still be used.
 CREATE UNIQUE INDEX refresh_tokens_one_fresh ON refresh_tokens (family_id) WHERE spent_at IS NULL;
 
+-- A change that must never happen is refused under the name of its trigger. Which one it is stands in the trigger's WHEN,
+-- so that every other change pays for a comparison and not for a call.
+CREATE FUNCTION refuse() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a change of % breaks %', TG_TABLE_NAME, TG_NAME
+        USING ERRCODE = 'check_violation', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = TG_NAME;
+END
+$$;
+
+-- An epoch that comes again would bring back every access token of its time.
+CREATE TRIGGER users_epoch_never_falls BEFORE UPDATE ON users
+    FOR EACH ROW WHEN (NEW.epoch < OLD.epoch) EXECUTE FUNCTION refuse();
+CREATE TRIGGER sessions_stay_revoked BEFORE UPDATE ON sessions
+    FOR EACH ROW WHEN (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NULL) EXECUTE FUNCTION refuse();
+CREATE TRIGGER refresh_tokens_stay_spent BEFORE UPDATE ON refresh_tokens
+    FOR EACH ROW WHEN (OLD.spent_at IS NOT NULL AND NEW.spent_at IS NULL) EXECUTE FUNCTION refuse();
+
 ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE sessions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE refresh_tokens ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -253,10 +271,22 @@ BEGIN
 END
 $$;
 
+-- Forgets sessions that ended before the given moment, so many at most, and says how many: one statement for all of them
+-- might take longer than a statement may. Their tokens go with them.
+CREATE FUNCTION prune_sessions(p_before timestamptz, p_limit bigint, OUT pruned bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM sessions s
+    WHERE s.id IN (SELECT o.id FROM sessions o WHERE o.ends_at < p_before ORDER BY o.ends_at LIMIT p_limit);
+    GET DIAGNOSTICS pruned = ROW_COUNT;
+END
+$$;
+
 GRANT EXECUTE ON FUNCTION
     become, register, account_of, credentials_of, credentials_by_email, session_by_token_hash, open_session,
     rotate_token, revoke_family_of, change_password
 TO guiche_app;
+GRANT EXECUTE ON FUNCTION prune_sessions TO guiche_worker;
 
 -- Under forced row-level security a definer function of a plain owner finds nothing; guiche_auth has policies of its own.
 -- It may create in the schema only for the moment in which it receives the functions.

@@ -62,10 +62,12 @@ CREATE TABLE tickets (
     CONSTRAINT tickets_cancelled_waits_for_nothing CHECK (
         cancelled_at IS NULL OR status NOT IN ('pending', 'expired')
     ),
-    -- What invoices and events refer to: whose the ticket is and what it costs is one fact, stored once.
-    CONSTRAINT tickets_identity UNIQUE (id, user_id, amount_sats)
+    -- What invoices and events refer to: whose the ticket is, what it costs and what for is one fact, stored once.
+    CONSTRAINT tickets_identity UNIQUE (id, user_id, amount_sats),
+    CONSTRAINT tickets_order UNIQUE (id, user_id, amount_sats, operation_id)
 );
 CREATE INDEX tickets_newest_first ON tickets (user_id, created_at DESC, id DESC);
+CREATE INDEX tickets_newest_first_by_status ON tickets (user_id, status, created_at DESC, id DESC);
 CREATE INDEX tickets_operation_id ON tickets (operation_id);
 
 CREATE TABLE invoices (
@@ -89,6 +91,8 @@ CREATE TABLE invoices (
     CONSTRAINT invoices_ticket FOREIGN KEY (ticket_id, user_id, amount_sats)
         REFERENCES tickets (id, user_id, amount_sats),
     CONSTRAINT invoices_ordinal_unique UNIQUE (ticket_id, ordinal),
+    -- What events and claims refer to: an invoice of this very ticket, of this very citizen.
+    CONSTRAINT invoices_identity UNIQUE (ticket_id, payment_hash, user_id),
     CONSTRAINT invoices_expire_after_their_issue CHECK (expires_at > issued_at),
     CONSTRAINT invoices_money_means_when CHECK (
         (paid_at IS NOT NULL) = (status IN ('paid', 'paid_late', 'paid_after_cancel', 'paid_surplus'))
@@ -122,8 +126,10 @@ CREATE TABLE outbox (
     status       ticket_status  NOT NULL,
     version      row_version    NOT NULL,
     payment_hash sha256_hash,
-    CONSTRAINT outbox_ticket FOREIGN KEY (ticket_id, user_id, amount_sats)
-        REFERENCES tickets (id, user_id, amount_sats)
+    CONSTRAINT outbox_ticket FOREIGN KEY (ticket_id, user_id, amount_sats, operation_id)
+        REFERENCES tickets (id, user_id, amount_sats, operation_id),
+    CONSTRAINT outbox_invoice FOREIGN KEY (ticket_id, payment_hash, user_id)
+        REFERENCES invoices (ticket_id, payment_hash, user_id)
 );
 CREATE INDEX outbox_ticket_id ON outbox (ticket_id, position);
 CREATE UNIQUE INDEX outbox_opened_once ON outbox (ticket_id) WHERE kind = 'ticket.opened';
@@ -144,9 +150,71 @@ CREATE TABLE idempotency_claims (
     PRIMARY KEY (user_id, route, key),
     CONSTRAINT idempotency_claims_key_length CHECK (char_length(key) BETWEEN 1 AND 255),
     CONSTRAINT idempotency_claims_route_length CHECK (char_length(route) BETWEEN 1 AND 100),
-    CONSTRAINT idempotency_claims_whole_result CHECK ((ticket_id IS NULL) = (payment_hash IS NULL))
+    CONSTRAINT idempotency_claims_whole_result CHECK ((ticket_id IS NULL) = (payment_hash IS NULL)),
+    -- A result is an invoice of the claimant's own, or the replay would show somebody else's.
+    CONSTRAINT idempotency_claims_result FOREIGN KEY (user_id, ticket_id, payment_hash)
+        REFERENCES invoices (user_id, ticket_id, payment_hash)
 );
 CREATE INDEX idempotency_claims_touched_at ON idempotency_claims (touched_at);
+
+-- Changes that must never happen, whoever makes them.
+CREATE TRIGGER tickets_version_counts_on BEFORE UPDATE ON tickets
+    FOR EACH ROW WHEN (NEW.version <> OLD.version + 1) EXECUTE FUNCTION refuse();
+CREATE TRIGGER invoices_payment_stays_known BEFORE UPDATE ON invoices
+    FOR EACH ROW WHEN (
+        (OLD.paid_at IS NOT NULL AND NEW.paid_at IS NULL)
+        OR (OLD.preimage IS NOT NULL AND NEW.preimage IS NULL)
+        OR (OLD.refunded_at IS NOT NULL AND NEW.refunded_at IS NULL)
+    ) EXECUTE FUNCTION refuse();
+CREATE TRIGGER invoices_never_open_again BEFORE UPDATE ON invoices
+    FOR EACH ROW WHEN (NEW.status = 'open' AND OLD.status <> 'open') EXECUTE FUNCTION refuse();
+CREATE TRIGGER idempotency_claims_result_stays BEFORE UPDATE ON idempotency_claims
+    FOR EACH ROW WHEN (
+        OLD.ticket_id IS NOT NULL
+        AND (NEW.ticket_id IS DISTINCT FROM OLD.ticket_id OR NEW.payment_hash IS DISTINCT FROM OLD.payment_hash)
+    ) EXECUTE FUNCTION refuse();
+
+-- What must hold between a ticket and its invoices when a transaction ends: there is an invoice, and the ticket was paid
+-- when the one invoice was that is `paid` (invoices_one_paid), or neither was. It sees what its transaction sees: who
+-- changes a ticket and then takes another identity, under which it is not seen, is refused as well.
+CREATE FUNCTION ticket_is_whole() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    of_ticket uuid;
+    whole boolean;
+BEGIN
+    IF TG_TABLE_NAME = 'tickets' THEN
+        of_ticket := NEW.id;
+    ELSIF TG_OP = 'DELETE' THEN
+        of_ticket := OLD.ticket_id;
+    ELSE
+        of_ticket := NEW.ticket_id;
+    END IF;
+    SELECT count(i.status) > 0 AND t.paid_at IS NOT DISTINCT FROM max(i.paid_at) FILTER (WHERE i.status = 'paid')
+    INTO whole
+    FROM public.tickets t LEFT JOIN public.invoices i ON i.ticket_id = t.id
+    WHERE t.id = of_ticket
+    GROUP BY t.id;
+    IF whole OR (TG_OP = 'DELETE' AND NOT FOUND) THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'a ticket and its invoices break %', TG_NAME
+        USING ERRCODE = 'check_violation', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = TG_NAME;
+END
+$$;
+CREATE CONSTRAINT TRIGGER tickets_opened_whole AFTER INSERT ON tickets DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION ticket_is_whole();
+CREATE CONSTRAINT TRIGGER tickets_stay_whole AFTER UPDATE ON tickets DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.paid_at IS DISTINCT FROM OLD.paid_at) EXECUTE FUNCTION ticket_is_whole();
+CREATE CONSTRAINT TRIGGER invoices_added_to_whole AFTER INSERT ON invoices DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status = 'paid') EXECUTE FUNCTION ticket_is_whole();
+CREATE CONSTRAINT TRIGGER invoices_leave_whole AFTER UPDATE ON invoices DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (
+        (NEW.status = 'paid') <> (OLD.status = 'paid')
+        OR (NEW.status = 'paid' AND NEW.paid_at IS DISTINCT FROM OLD.paid_at)
+    ) EXECUTE FUNCTION ticket_is_whole();
+CREATE CONSTRAINT TRIGGER invoices_removed_from_whole AFTER DELETE ON invoices DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION ticket_is_whole();
 
 ALTER TABLE tickets ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE invoices ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -173,13 +241,16 @@ CREATE POLICY idempotency_claims_office ON idempotency_claims TO guiche_worker U
 
 -- What a ticket is about never changes: whose it is, for what, at what price, with which form.
 GRANT SELECT ON operations TO guiche_app, guiche_worker;
-GRANT SELECT, INSERT ON tickets, invoices, outbox TO guiche_app, guiche_worker;
+GRANT SELECT, INSERT ON tickets, invoices, outbox TO guiche_app;
+-- The office opens no tickets. Invoices and events it may have to add when it saves one.
+GRANT SELECT ON tickets TO guiche_worker;
+GRANT SELECT, INSERT ON invoices, outbox TO guiche_worker;
 GRANT UPDATE (status, version, updated_at, cancelled_at, processing_at, completed_at, expires_at, paid_at)
     ON tickets TO guiche_app, guiche_worker;
 GRANT UPDATE (status, paid_at, preimage, refunded_at) ON invoices TO guiche_app, guiche_worker;
 GRANT UPDATE (leased_until) ON invoices TO guiche_worker;
 GRANT SELECT, INSERT, DELETE ON idempotency_claims TO guiche_app;
-GRANT UPDATE (subject, requested_at, claimed_until, touched_at, ticket_id, payment_hash)
+GRANT UPDATE (fingerprint, subject, requested_at, claimed_until, touched_at, ticket_id, payment_hash)
     ON idempotency_claims TO guiche_app;
 GRANT SELECT, DELETE ON idempotency_claims TO guiche_worker;
 GRANT UPDATE (ticket_id, payment_hash) ON idempotency_claims TO guiche_worker;
@@ -193,3 +264,18 @@ SELECT
     i.expires_at, i.status AS invoice_status, i.paid_at, i.preimage, i.refunded_at
 FROM tickets t JOIN invoices i ON i.ticket_id = t.id;
 GRANT SELECT ON ticket_readings TO guiche_app, guiche_worker;
+
+-- Forgets claims last touched before the given moment, so many at most, and says how many. One that was taken over while
+-- this waited for it is not among them any more.
+CREATE FUNCTION prune_claims(p_before timestamptz, p_limit bigint, OUT pruned bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM idempotency_claims c
+    WHERE c.touched_at < p_before AND (c.user_id, c.route, c.key) IN (
+        SELECT o.user_id, o.route, o.key FROM idempotency_claims o
+        WHERE o.touched_at < p_before ORDER BY o.touched_at LIMIT p_limit
+    );
+    GET DIAGNOSTICS pruned = ROW_COUNT;
+END
+$$;
+GRANT EXECUTE ON FUNCTION prune_claims TO guiche_worker;

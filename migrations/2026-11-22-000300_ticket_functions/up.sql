@@ -26,7 +26,8 @@ BEGIN
 END
 $$;
 
--- One row at least, because the total is wanted for an empty page too.
+-- One row at least, because the total is wanted for an empty page too. An offset beyond what is counted shows nothing:
+-- nobody can make the server walk through more tickets than that.
 CREATE FUNCTION list_tickets(
     p_user uuid, p_epoch integer, p_status text, p_after timestamptz, p_after_id uuid, p_offset bigint, p_limit bigint
 ) RETURNS TABLE (
@@ -38,30 +39,57 @@ DECLARE
     -- Not in the query: beside row-level security an expression would keep the place from being found in the index.
     after_moment timestamptz := coalesce(p_after, 'infinity');
     after_id uuid := coalesce(p_after_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    page_offset bigint := least(p_offset, 10000);
+    page_limit bigint := CASE WHEN p_offset > 10000 THEN 0 ELSE p_limit END;
 BEGIN
     PERFORM become(p_user, p_epoch);
-    RETURN QUERY
-    SELECT counted.total, page.*
-    FROM (
-        SELECT count(*) AS total FROM (
-            SELECT FROM tickets t
-            WHERE t.user_id = p_user AND (p_status IS NULL OR t.status = p_status)
-            -- One beyond what is counted. (A parameter here would make the planner expect few rows, and read the table.)
-            LIMIT 10001
-        ) few
-    ) counted
-    LEFT JOIN (
-        SELECT
-            t.id, t.operation_id, t.operation_name, t.status::text, t.amount_sats::bigint, t.created_at, t.expires_at,
-            t.paid_at
-        FROM tickets t
-        WHERE t.user_id = p_user
-            AND (p_status IS NULL OR t.status = p_status)
-            AND (t.created_at, t.id) < (after_moment, after_id)
-        ORDER BY t.created_at DESC, t.id DESC
-        LIMIT p_limit OFFSET p_offset
-    ) page ON true
-    ORDER BY page.created_at DESC, page.id DESC;
+    -- Two queries, each with an index of its own: in one for both, the status could not be looked up in any.
+    IF p_status IS NULL THEN
+        RETURN QUERY
+        SELECT counted.total, page.*
+        FROM (
+            SELECT count(*) AS total FROM (
+                SELECT FROM tickets t
+                WHERE t.user_id = p_user
+                -- One beyond what is counted. (A parameter here would make the planner expect few rows, and read the table.)
+                LIMIT 10001
+            ) few
+        ) counted
+        LEFT JOIN (
+            SELECT
+                t.id, t.operation_id, t.operation_name, t.status::text, t.amount_sats::bigint, t.created_at,
+                t.expires_at, t.paid_at
+            FROM tickets t
+            WHERE t.user_id = p_user
+                AND (t.created_at, t.id) < (after_moment, after_id)
+            ORDER BY t.created_at DESC, t.id DESC
+            LIMIT page_limit OFFSET page_offset
+        ) page ON true
+        ORDER BY page.created_at DESC, page.id DESC;
+    ELSE
+        RETURN QUERY
+        SELECT counted.total, page.*
+        FROM (
+            SELECT count(*) AS total FROM (
+                SELECT FROM tickets t
+                WHERE t.user_id = p_user AND t.status = p_status
+                -- One beyond what is counted. (A parameter here would make the planner expect few rows, and read the table.)
+                LIMIT 10001
+            ) few
+        ) counted
+        LEFT JOIN (
+            SELECT
+                t.id, t.operation_id, t.operation_name, t.status::text, t.amount_sats::bigint, t.created_at,
+                t.expires_at, t.paid_at
+            FROM tickets t
+            WHERE t.user_id = p_user
+                AND t.status = p_status
+                AND (t.created_at, t.id) < (after_moment, after_id)
+            ORDER BY t.created_at DESC, t.id DESC
+            LIMIT page_limit OFFSET page_offset
+        ) page ON true
+        ORDER BY page.created_at DESC, page.id DESC;
+    END IF;
 END
 $$;
 
@@ -251,7 +279,8 @@ $$;
 CREATE FUNCTION claim_key(
     p_user uuid, p_epoch integer, p_route text, p_key text, p_fingerprint bytea, p_subject uuid, p_now timestamptz,
     p_claimed_until timestamptz, p_renew_before timestamptz,
-    OUT outcome text, OUT subject uuid, OUT requested_at timestamptz, OUT ticket_id uuid, OUT payment_hash bytea
+    OUT outcome text, OUT subject uuid, OUT requested_at timestamptz, OUT claimed_until timestamptz,
+    OUT ticket_id uuid, OUT payment_hash bytea
 )
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -269,6 +298,7 @@ BEGIN
             outcome := 'mine';
             claim_key.subject := p_subject;
             claim_key.requested_at := p_now;
+            claim_key.claimed_until := p_claimed_until;
             RETURN;
         END IF;
         SELECT * INTO present FROM idempotency_claims c
@@ -276,32 +306,47 @@ BEGIN
         FOR NO KEY UPDATE;
         EXIT WHEN FOUND;
     END LOOP;
-    IF present.fingerprint <> p_fingerprint THEN
-        outcome := 'mismatch';
-    ELSIF present.ticket_id IS NOT NULL THEN
-        outcome := 'done';
-        claim_key.ticket_id := present.ticket_id;
-        claim_key.payment_hash := present.payment_hash;
-    ELSIF present.claimed_until > p_now THEN
-        outcome := 'busy';
-    ELSE
+    IF present.ticket_id IS NULL AND present.claimed_until <= p_now THEN
         outcome := 'mine';
-        IF present.requested_at < p_renew_before THEN
+        -- Another request, or one of long ago: nothing of it binds this one.
+        IF present.fingerprint <> p_fingerprint OR present.requested_at < p_renew_before THEN
             present.subject := p_subject;
             present.requested_at := p_now;
         END IF;
         UPDATE idempotency_claims c SET
-            subject = present.subject, requested_at = present.requested_at, claimed_until = p_claimed_until,
-            touched_at = p_now
+            fingerprint = p_fingerprint, subject = present.subject, requested_at = present.requested_at,
+            claimed_until = p_claimed_until, touched_at = p_now
         WHERE c.user_id = p_user AND c.route = p_route AND c.key = p_key;
         claim_key.subject := present.subject;
         claim_key.requested_at := present.requested_at;
+        claim_key.claimed_until := p_claimed_until;
+    ELSIF present.fingerprint <> p_fingerprint THEN
+        outcome := 'mismatch';
+    ELSIF present.ticket_id IS NULL THEN
+        outcome := 'busy';
+    ELSE
+        outcome := 'done';
+        claim_key.ticket_id := present.ticket_id;
+        claim_key.payment_hash := present.payment_hash;
     END IF;
 END
 $$;
 
+-- What was made under a key for this very request.
+CREATE FUNCTION find_done(p_user uuid, p_epoch integer, p_route text, p_key text, p_fingerprint bytea)
+RETURNS TABLE (ticket_id uuid, payment_hash bytea) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM become(p_user, p_epoch);
+    RETURN QUERY SELECT c.ticket_id, c.payment_hash::bytea FROM idempotency_claims c
+    WHERE c.user_id = p_user AND c.route = p_route AND c.key = p_key AND c.fingerprint = p_fingerprint
+        AND c.ticket_id IS NOT NULL;
+END
+$$;
+
+-- The moment until which the claim was taken tells its holder from the next one, who works under the same subject.
 CREATE FUNCTION release_key(
-    p_user uuid, p_epoch integer, p_route text, p_key text, p_subject uuid, p_forget boolean
+    p_user uuid, p_epoch integer, p_route text, p_key text, p_subject uuid, p_claimed_until timestamptz,
+    p_forget boolean
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -309,11 +354,11 @@ BEGIN
     IF p_forget THEN
         DELETE FROM idempotency_claims c
         WHERE c.user_id = p_user AND c.route = p_route AND c.key = p_key AND c.subject = p_subject
-            AND c.ticket_id IS NULL;
+            AND c.claimed_until = p_claimed_until AND c.ticket_id IS NULL;
     ELSE
         UPDATE idempotency_claims c SET claimed_until = c.requested_at
         WHERE c.user_id = p_user AND c.route = p_route AND c.key = p_key AND c.subject = p_subject
-            AND c.ticket_id IS NULL;
+            AND c.claimed_until = p_claimed_until AND c.ticket_id IS NULL;
     END IF;
 END
 $$;
@@ -349,7 +394,7 @@ LANGUAGE sql AS $$
     SELECT l.ticket_id, l.payment_hash, l.provider_invoice_id FROM leased l ORDER BY l.expires_at
 $$;
 
-GRANT EXECUTE ON FUNCTION find_ticket, ticket_of, list_tickets, open_ticket, claim_key, release_key TO guiche_app;
-GRANT EXECUTE ON FUNCTION lock_ticket, insert_ticket, save_ticket, add_invoices, push_events, complete_key
-    TO guiche_app, guiche_worker;
+GRANT EXECUTE ON FUNCTION find_ticket, ticket_of, list_tickets, open_ticket, insert_ticket, claim_key, find_done, release_key
+    TO guiche_app;
+GRANT EXECUTE ON FUNCTION lock_ticket, save_ticket, add_invoices, push_events, complete_key TO guiche_app, guiche_worker;
 GRANT EXECUTE ON FUNCTION claim_due_invoices TO guiche_worker;

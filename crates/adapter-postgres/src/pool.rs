@@ -3,10 +3,14 @@
 //! A connection goes back into its pool only in good order: outside a transaction, with no call under way. In every other
 //! case (a dropped transaction, a cancelled call) it is taken out of the pool and closed, so that its locks go at once and
 //! nobody inherits the identity that was set on it.
+//!
+//! A connection is driven by a task. That task lives on the runtime where the pool was made, and not on the one of the
+//! request that happened to need the connection first: a server's threads may each have a runtime, be busy, and end one
+//! by one, while the connection serves requests of the others.
 
 use deadpool::Runtime;
 use deadpool::managed::{PoolConfig, Timeouts};
-use diesel::QueryResult;
+use diesel::{ConnectionError, ConnectionResult, QueryResult};
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
@@ -15,6 +19,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use guiche_kernel::StoreError;
 use secrecy::SecretString;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use crate::connect::Connector;
 use crate::error::{breaks_connection, pool_error, store_error};
@@ -25,10 +31,11 @@ use crate::{ConnectError, PgOptions};
 pub(crate) struct PgPool {
     pool: Pool<AsyncPgConnection>,
     connector: Connector,
+    home: Handle,
 }
 
 impl PgPool {
-    /// A pool; nothing is connected yet.
+    /// A pool; nothing is connected yet. The present runtime drives its connections and MUST outlive it.
     pub(crate) fn try_new(
         url: &SecretString,
         size: usize,
@@ -38,11 +45,9 @@ impl PgPool {
         let mut manager = ManagerConfig::default();
         // The other methods cost a round trip per checkout; a closed connection is noticed without one.
         manager.recycling_method = RecyclingMethod::Fast;
-        let for_manager = connector.clone();
-        manager.custom_setup = Box::new(move |_| {
-            let connector = for_manager.clone();
-            async move { connector.connect().await }.boxed()
-        });
+        let home = Handle::try_current().map_err(|refusal| ConnectError::Pool(refusal.into()))?;
+        let (for_manager, for_driver) = (connector.clone(), home.clone());
+        manager.custom_setup = Box::new(move |_| connected(for_manager.clone(), for_driver.clone()).boxed());
         // The text of the connection stays in the connector.
         let manager = AsyncDieselConnectionManager::new_with_config("", manager);
         let mut config = PoolConfig::new(size.max(1));
@@ -56,7 +61,7 @@ impl PgPool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|refusal| ConnectError::Pool(refusal.into()))?;
-        Ok(Self { pool, connector })
+        Ok(Self { pool, connector, home })
     }
 
     /// A connection for one call or one transaction.
@@ -65,6 +70,7 @@ impl PgPool {
         Ok(Lease {
             object: Some(object),
             connector: self.connector.clone(),
+            home: self.home.clone(),
             at_work: false,
             in_transaction: false,
             aborted: false,
@@ -98,10 +104,23 @@ impl PgPool {
     }
 }
 
+/// A new connection, driven by the given runtime. Given up when nobody waits for it any more.
+async fn connected(connector: Connector, home: Handle) -> ConnectionResult<AsyncPgConnection> {
+    let mut connecting = JoinSet::new();
+    connecting.spawn_on(async move { connector.connect().await }, &home);
+    match connecting.join_next().await {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(_)) | None => Err(ConnectionError::BadConnection(
+            "the runtime that drives the connections has ended".to_owned(),
+        )),
+    }
+}
+
 /// One connection, for as long as it is held.
 pub(crate) struct Lease {
     object: Option<Object<AsyncPgConnection>>,
     connector: Connector,
+    home: Handle,
     at_work: bool,
     in_transaction: bool,
     /// A statement failed in this transaction, so nothing of it can be kept.
@@ -203,11 +222,9 @@ impl Drop for Lease {
         }
         let Some(connection) = self.discard() else { return };
         // A statement that still runs (or waits for a lock) would keep the transaction's locks until it ends.
-        if self.at_work
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        if self.at_work {
             let (connector, token) = (self.connector.clone(), connection.cancel_token());
-            runtime.spawn(async move { connector.cancel(token).await });
+            self.home.spawn(async move { connector.cancel(token).await });
         }
         drop(connection);
     }

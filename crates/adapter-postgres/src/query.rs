@@ -60,9 +60,30 @@ macro_rules! sql_call {
 
 pub(crate) use sql_call;
 
+use futures::future::BoxFuture;
 use guiche_kernel::StoreError;
 
 /// The row of a function that returns exactly one.
 pub(crate) fn one<R>(mut rows: Vec<R>) -> Result<R, StoreError> {
     rows.pop().ok_or_else(|| StoreError::corrupt("a function returned no row"))
+}
+
+/// How many rows one call forgets at most. Old rows may be many: in one statement they would run into its timeout, be
+/// taken back, and be more the next time.
+pub(crate) const PRUNED_AT_ONCE: i64 = 5_000;
+
+/// Repeats a call that forgets up to [`PRUNED_AT_ONCE`] rows and says how many, each time a transaction by itself, until
+/// there are no more; returns how many in all.
+pub(crate) async fn in_batches<'a, F>(mut call: F) -> Result<u64, StoreError>
+where
+    F: FnMut() -> BoxFuture<'a, Result<Vec<(i64,)>, StoreError>> + Send,
+{
+    let mut pruned = 0_u64;
+    loop {
+        let (batch,) = one(call().await?)?;
+        pruned = pruned.saturating_add(u64::try_from(batch).unwrap_or_default());
+        if batch < PRUNED_AT_ONCE {
+            return Ok(pruned);
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! Whether the logins are ones that row-level security binds.
 //!
 //! A superuser, an owner or a role with `BYPASSRLS` would see every citizen's rows, and nothing would look wrong.
+//!
+//! Of policies this checks that each one that lets the app's login through asks for `app.user_id`, in what it shows and in
+//! what it takes in; that it asks for nothing else is what the tests of the catalogue compare word by word.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
@@ -46,7 +49,12 @@ const LOOK: &str = "
                     NOT (c.relrowsecurity AND c.relforcerowsecurity)
                     OR EXISTS (
                         SELECT FROM pg_policy p, unnest(p.polroles) AS of_role
-                        WHERE p.polrelid = c.oid AND pg_get_expr(p.polqual, p.polrelid) = 'true'
+                        WHERE p.polrelid = c.oid AND p.polpermissive
+                            -- An absent half is the other one's, or there is none to ask.
+                            AND EXISTS (
+                                SELECT FROM (VALUES (p.polqual), (p.polwithcheck)) AS half (condition)
+                                WHERE pg_get_expr(half.condition, p.polrelid) NOT LIKE '%current_setting(''app.user_id''%'
+                            )
                             AND (of_role = 0 OR pg_has_role(r.oid, nullif(of_role, 0), 'MEMBER'))
                     )
                 )

@@ -31,31 +31,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    idempotency_claims (user_id, route, key) {
-        user_id -> Uuid,
-        route -> Text,
-        key -> Text,
-        fingerprint -> Binary,
-        subject -> Uuid,
-        requested_at -> Timestamptz,
-        claimed_until -> Timestamptz,
-        touched_at -> Timestamptz,
-        ticket_id -> Nullable<Uuid>,
-        payment_hash -> Nullable<Binary>,
-    }
-}
-
-diesel::table! {
-    sessions (id) {
-        id -> Uuid,
-        user_id -> Uuid,
-        issued_at -> Timestamptz,
-        ends_at -> Timestamptz,
-        revoked_at -> Nullable<Timestamptz>,
-    }
-}
-
-diesel::table! {
     /// A view: one row per invoice of a ticket.
     ticket_readings (payment_hash) {
         id -> Uuid,

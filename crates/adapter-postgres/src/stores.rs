@@ -4,18 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::prelude::*;
-use diesel::sql_types::Integer;
+use diesel::sql_types::{BigInt, Integer, Timestamptz};
 use guiche_kernel::{StoreError, Timestamp};
 use guiche_tickets::{OperationCatalogue, TicketStore};
 use guiche_users::UserStore;
 
 use crate::operations::PgCatalogue;
 use crate::pool::PgPool;
+use crate::query::{PRUNED_AT_ONCE, in_batches, sql_call};
 use crate::roles::{self, Purpose};
-use crate::schema::sessions;
 use crate::tickets::PgTicketStore;
 use crate::users::PgUserStore;
 use crate::{ConnectError, PgOptions, RoleError, migrate};
+
+sql_call! {
+    struct PruneSessions = "prune_sessions" {
+        before: Timestamp => Timestamptz,
+        limit: i64 => BigInt,
+    } -> (BigInt,)
+}
 
 /// The stores on one database. Clones share the pools.
 #[derive(Clone)]
@@ -28,6 +35,8 @@ pub struct PgStores {
 
 impl PgStores {
     /// Makes the pools, and one connection of each login, so that a mistake in a URL is noticed at once.
+    ///
+    /// The runtime on which this is called drives every connection, whoever uses it, and MUST outlive the stores.
     ///
     /// Before serving, [`check_role`](Self::check_role) MUST have said yes.
     ///
@@ -44,7 +53,7 @@ impl PgStores {
     /// As [`connect`](Self::connect), but connects when first needed: for a server that may start before its database.
     ///
     /// # Errors
-    /// [`ConnectError`] when the options make no sense.
+    /// [`ConnectError`] when the options make no sense, or there is no runtime to drive the connections.
     pub fn lazy(options: &PgOptions) -> Result<Self, ConnectError> {
         let app = PgPool::try_new(&options.app_url, options.app_connections, options)?;
         let worker = PgPool::try_new(&options.worker_url, options.worker_connections, options)?;
@@ -107,9 +116,7 @@ impl PgStores {
     /// # Errors
     /// [`StoreError`] when the database does not do it.
     pub async fn prune_sessions(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let ended = sessions::table.filter(sessions::ends_at.lt(before));
-        let pruned = self.worker.run(diesel::delete(ended)).await?;
-        Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
+        in_batches(|| self.worker.rows(PruneSessions { before, limit: PRUNED_AT_ONCE })).await
     }
 
     /// The pools, of the app and of the workers.

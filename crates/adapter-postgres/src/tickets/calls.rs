@@ -169,7 +169,24 @@ sql_call! {
         now: Timestamp => Timestamptz,
         claimed_until: Timestamp => Timestamptz,
         renew_before: Timestamp => Timestamptz,
-    } -> (Text, Nullable<SqlUuid>, Nullable<Timestamptz>, Nullable<SqlUuid>, Nullable<Binary>)
+    } -> (
+        Text,
+        Nullable<SqlUuid>,
+        Nullable<Timestamptz>,
+        Nullable<Timestamptz>,
+        Nullable<SqlUuid>,
+        Nullable<Binary>,
+    )
+}
+
+sql_call! {
+    pub(super) struct FindDone<'a> = "find_done" {
+        user: Uuid => SqlUuid,
+        epoch: i32 => Integer,
+        route: String => Text,
+        key: &'a str => Text,
+        fingerprint: &'a [u8] => Binary,
+    } -> (SqlUuid, Binary)
 }
 
 sql_call! {
@@ -179,6 +196,7 @@ sql_call! {
         route: String => Text,
         key: &'a str => Text,
         subject: Uuid => SqlUuid,
+        claimed_until: Timestamp => Timestamptz,
         forget: bool => Bool,
     } -> ()
 }
@@ -199,4 +217,11 @@ sql_call! {
         leased_until: Timestamp => Timestamptz,
         limit: i64 => BigInt,
     } -> (SqlUuid, Binary, Text)
+}
+
+sql_call! {
+    pub(super) struct PruneClaims = "prune_claims" {
+        before: Timestamp => Timestamptz,
+        limit: i64 => BigInt,
+    } -> (BigInt,)
 }

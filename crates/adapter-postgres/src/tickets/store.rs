@@ -4,19 +4,22 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use guiche_kernel::{Actor, Caller, Limit, StoreError, Timestamp, Tx};
 use guiche_tickets::{
-    Claim, ClaimOutcome, ClaimRequest, Cursor, DueInvoice, OperationId, PageStart, PaymentHash, Release,
-    Ticket, TicketEvent, TicketId, TicketPage, TicketQuery, TicketStatus, TicketStore, TicketSummary,
-    TicketTx,
+    Claim, ClaimOutcome, ClaimRequest, Cursor, DueInvoice, Fingerprint, IdempotencyKey, OperationId,
+    PageStart, PaymentHash, Release, Route, Ticket, TicketEvent, TicketId, TicketPage, TicketQuery,
+    TicketStatus, TicketStore, TicketSummary, TicketTx,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::calls::{ClaimDueInvoices, ClaimKey, FindTicket, ListTickets, OpenTicket, ReleaseKey, TicketOf};
+use super::calls::{
+    ClaimDueInvoices, ClaimKey, FindDone, FindTicket, ListTickets, OpenTicket, PruneClaims, ReleaseKey,
+    TicketOf,
+};
 use super::repository::written;
 use super::rows::{self, EventColumns, Reading};
 use crate::pool::PgPool;
-use crate::query::one;
-use crate::schema::{idempotency_claims, invoices, ticket_readings};
+use crate::query::{PRUNED_AT_ONCE, in_batches, one};
+use crate::schema::{invoices, ticket_readings};
 use crate::tx::PgTx;
 
 /// Tickets on PostgreSQL.
@@ -119,15 +122,19 @@ impl TicketStore for PgTicketStore {
             claimed_until: request.claimed_until,
             renew_before: request.renew_before,
         };
-        type Row = (String, Option<Uuid>, Option<Timestamp>, Option<Uuid>, Option<Vec<u8>>);
-        let (outcome, subject, requested_at, ticket, hash): Row = one(self.app.rows(call).await?)?;
-        match (outcome.as_str(), (subject, requested_at), (ticket, hash)) {
-            ("mine", (Some(subject), Some(requested_at)), _) => Ok(ClaimOutcome::Mine(Claim {
-                route: request.route,
-                key: request.key.clone(),
-                subject,
-                requested_at,
-            })),
+        type Moment = Option<Timestamp>;
+        type Row = (String, Option<Uuid>, Moment, Moment, Option<Uuid>, Option<Vec<u8>>);
+        let (outcome, subject, requested_at, until, ticket, hash): Row = one(self.app.rows(call).await?)?;
+        match (outcome.as_str(), (subject, requested_at, until), (ticket, hash)) {
+            ("mine", (Some(subject), Some(requested_at), Some(claimed_until)), _) => {
+                Ok(ClaimOutcome::Mine(Claim {
+                    route: request.route,
+                    key: request.key.clone(),
+                    subject,
+                    requested_at,
+                    claimed_until,
+                }))
+            }
             ("done", _, (Some(ticket), Some(hash))) => {
                 Ok(ClaimOutcome::Done { ticket_id: TicketId::new(ticket), payment_hash: rows::hash(&hash)? })
             }
@@ -137,6 +144,24 @@ impl TicketStore for PgTicketStore {
         }
     }
 
+    async fn find_done(
+        &self,
+        caller: Caller,
+        route: Route,
+        key: &IdempotencyKey,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<(TicketId, PaymentHash)>, StoreError> {
+        let call = FindDone {
+            user: caller.user_id.as_uuid(),
+            epoch: caller.epoch.get(),
+            route: route.to_string(),
+            key: key.as_str(),
+            fingerprint: fingerprint.as_bytes(),
+        };
+        let done: Option<(Uuid, Vec<u8>)> = self.app.rows(call).await?.pop();
+        done.map(|(ticket, hash)| Ok((TicketId::new(ticket), rows::hash(&hash)?))).transpose()
+    }
+
     async fn release(&self, caller: Caller, claim: &Claim, how: Release) -> Result<(), StoreError> {
         let call = ReleaseKey {
             user: caller.user_id.as_uuid(),
@@ -144,6 +169,7 @@ impl TicketStore for PgTicketStore {
             route: claim.route.to_string(),
             key: claim.key.as_str(),
             subject: claim.subject,
+            claimed_until: claim.claimed_until,
             forget: how == Release::Forget,
         };
         self.app.run(call).await.map(drop)
@@ -231,9 +257,7 @@ impl TicketStore for PgTicketStore {
     }
 
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let old = idempotency_claims::table.filter(idempotency_claims::touched_at.lt(before));
-        let pruned = self.worker.run(diesel::delete(old)).await?;
-        Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
+        in_batches(|| self.worker.rows(PruneClaims { before, limit: PRUNED_AT_ONCE })).await
     }
 }
 
