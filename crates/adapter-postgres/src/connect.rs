@@ -13,6 +13,40 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::tls::{self, SslMode};
 use crate::{ConnectError, PgOptions};
 
+/// The parameters that a URL may have; the first two are ours, the others the driver's.
+const PARAMETERS: [&str; 20] = [
+    "sslmode",
+    "sslrootcert",
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslnegotiation",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+impl PgOptions {
+    /// Whether the text of a connection can be understood, without connecting and without reading a file.
+    ///
+    /// # Errors
+    /// [`ConnectError::Url`], which names a wrong parameter, and repeats no value.
+    pub fn check_url(url: &SecretString) -> Result<(), ConnectError> {
+        Parts::of(url.expose_secret())?.config().map(drop)
+    }
+}
+
 /// Makes connections of one login.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -48,8 +82,7 @@ impl Connector {
 
     fn plain(url: &SecretString, settings: &str) -> Result<Self, ConnectError> {
         let parts = Parts::of(url.expose_secret())?;
-        let mut config: Config =
-            parts.url.expose_secret().parse().map_err(|_| ConnectError::Url("cannot be read"))?;
+        let mut config = parts.config()?;
         // The path of a socket is not a network: there is nothing to encrypt and no name to verify (as libpq).
         let only_sockets = !config.get_hosts().is_empty()
             && config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)))
@@ -109,28 +142,53 @@ struct Parts {
 
 impl Parts {
     fn of(url: &str) -> Result<Self, ConnectError> {
+        let refused = |reason: &str| ConnectError::Url(reason.to_owned());
         if !["postgresql://", "postgres://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(ConnectError::Url("must start with postgresql://"));
+            return Err(refused("must start with postgresql://"));
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        // What then looks like a parameter may be half a password.
+        if query.contains('@') {
+            return Err(refused(
+                "has a ? before an @; in a password write %3F for ?, and elsewhere %40 for @",
+            ));
+        }
         let (mut ssl_mode, mut root_certificates, mut kept) = (SslMode::Prefer, None, Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = url::form_urlencoded::parse(pair.as_bytes())
                 .next()
-                .ok_or(ConnectError::Url("has a parameter that cannot be read"))?;
+                .ok_or_else(|| refused("has a parameter that cannot be read"))?;
             match &*name {
                 "sslmode" => {
-                    ssl_mode = SslMode::parse(&value).ok_or(ConnectError::Url(
+                    ssl_mode = SslMode::parse(&value).ok_or_else(|| refused(
                         "has an unknown sslmode; known are: disable, allow, prefer, require, verify-ca, verify-full",
                     ))?;
                 }
                 "sslrootcert" => root_certificates = Some(PathBuf::from(&*value)),
-                _ => kept.push(pair),
+                known if PARAMETERS.contains(&known) => kept.push(pair),
+                unknown => {
+                    let parameters = PARAMETERS.join(", ");
+                    return Err(ConnectError::Url(format!(
+                        "has an unknown parameter {unknown:?}; known are: {parameters}"
+                    )));
+                }
             }
         }
         let separator = if kept.is_empty() { "" } else { "?" };
         let url = format!("{base}{separator}{}", kept.join("&"));
         Ok(Self { url: url.into(), ssl_mode, root_certificates })
+    }
+
+    /// The driver's view of it. Of the driver's refusal only the name of a parameter is repeated.
+    fn config(&self) -> Result<Config, ConnectError> {
+        self.url.expose_secret().parse().map_err(|refusal: tokio_postgres::Error| {
+            let cause = std::error::Error::source(&refusal).map(ToString::to_string).unwrap_or_default();
+            let named = PARAMETERS.iter().find(|name| cause.contains(&format!("`{name}`")));
+            ConnectError::Url(named.map_or_else(
+                || "cannot be read; it is like postgresql://user:password@host:5432/database".to_owned(),
+                |name| format!("has an invalid {name}"),
+            ))
+        })
     }
 }
 
@@ -168,6 +226,38 @@ mod tests {
             let text = format!("{refused} {refused:?}");
             assert!(matches!(refused, ConnectError::Url(_)) && !text.contains("secret"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_named() {
+        let refusal = |url: &str| PgOptions::check_url(&url.into()).unwrap_err().to_string();
+        let unknown = refusal("postgres://u:secret@h/d?sslmod=require");
+        assert!(unknown.contains("unknown parameter \"sslmod\"; known are: sslmode, "), "{unknown}");
+        assert_eq!(refusal("postgres://u@h:port/d"), "the database URL has an invalid port");
+        assert_eq!(
+            refusal("postgres://u@h/d?connect_timeout=soon"),
+            "the database URL has an invalid connect_timeout"
+        );
+        let cut = refusal("postgres://u:half?secret=x@h/d");
+        assert!(cut.contains("%3F") && !cut.contains("secret"), "{cut}");
+    }
+
+    #[test]
+    fn every_known_parameter_is_understood_by_the_driver() {
+        for name in PARAMETERS {
+            let value = match name {
+                "sslmode" | "channel_binding" => "require",
+                "hostaddr" => "127.0.0.1",
+                "load_balance_hosts" => "random",
+                "sslnegotiation" => "postgres",
+                "target_session_attrs" => "any",
+                _ => "1",
+            };
+            let url = format!("postgres://u@h/d?{name}={value}");
+            assert!(PgOptions::check_url(&url.into()).is_ok(), "{name}");
+        }
+        let file = "postgres://u@h/d?sslmode=verify-full&sslrootcert=/nowhere.pem".into();
+        assert!(PgOptions::check_url(&file).is_ok(), "no file is read");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use guiche_kernel::StoreError;
 pub enum ConnectError {
     /// The text of the connection makes no sense.
     #[error("the database URL {0}")]
-    Url(&'static str),
+    Url(String),
     /// The root certificates cannot be read, or there are none.
     #[error("the database's root certificates: {0}")]
     RootCertificates(String),
