@@ -29,7 +29,7 @@ struct Cli {
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Command {
     /// Serve the API until SIGTERM or SIGINT
-    #[command(after_help = "Example:\n  LISTEN_ADDR=0.0.0.0:8080 guiche serve")]
+    #[command(after_help = "Example:\n  LISTEN_ADDR=127.0.0.1:8081 guiche serve")]
     Serve,
     /// Bring the database to this version
     #[command(
@@ -102,6 +102,9 @@ fn dispatch(cli: &Cli, environment: impl IntoIterator<Item = (OsString, OsString
         Command::Migrate => {
             let config = MigrateConfig::parse(&sources(cli, environment)?).map_err(Failure::Config)?;
             logging::start(&config.log)?;
+            for warning in &config.warnings {
+                tracing::warn!("{warning}");
+            }
             Ok(runtime()?.block_on(database::bring_up_to_date(&config))?)
         }
     }
@@ -112,9 +115,7 @@ fn read_config(
     cli: &Cli,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Config, Failure> {
-    let config = Config::parse(&sources(cli, environment)?).map_err(Failure::Config)?;
-    wiring::refuse_unavailable(&config).map_err(Failure::Config)?;
-    Ok(config)
+    Config::parse_for(&sources(cli, environment)?, wiring::refuse_unavailable).map_err(Failure::Config)
 }
 
 fn sources(
@@ -174,7 +175,28 @@ mod tests {
         command.build();
         command.clone().debug_assert();
         for mut command in command.get_subcommands().filter(|command| command.get_name() != "help").cloned() {
-            assert!(command.render_help().to_string().contains("Example:\n"), "{}", command.get_name());
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Example:\n"), "{}", command.get_name());
+            assert!(!help.contains("0.0.0.0"), "no example opens a development server to the network");
+        }
+    }
+
+    #[test]
+    fn what_this_build_lacks_is_told_with_all_other_reasons() {
+        let cli = Cli::try_parse_from(["guiche", "check-config"]).unwrap();
+        for (name, value, expected) in [
+            ("SPARK_API_URL", "https://spark.example.org", 3),
+            ("SPARK_API_URL", "http://spark.example.org", 4),
+            ("RUST_LOG", "info", 4),
+        ] {
+            let environment = [("SPARK_MODE", "live"), ("BCRYPT_COST", "3"), (name, value)];
+            let environment = environment.map(|(name, value)| (name.into(), value.into()));
+            let Err(Failure::Config(refused)) = read_config(&cli, environment) else { panic!("accepted") };
+            let lines = refused.lines();
+            assert_eq!(lines.len(), expected, "{lines:?}");
+            for part in ["BCRYPT_COST", "SPARK_API_KEY is required", "SPARK_MODE=live is not available"] {
+                assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:?}");
+            }
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::config::{Log, LogFormat};
 const CAPPED: [&str; 7] =
     ["tokio_postgres", "hyper", "h2", "rustls", "actix_http", "actix_web", "hyper_util"];
 
+/// It calls each broken request of a stranger an error of ours; the boundary's own lines and metrics say what matters.
+const SILENT: &str = "actix_http::h1::dispatcher=off";
+
 /// Whether the directives make sense; the answer never quotes them.
 ///
 /// # Errors
@@ -57,7 +60,12 @@ fn filter(directives: &str) -> Result<EnvFilter, String> {
     let capped = CAPPED.iter().map(|target| format!("{target}=warn"));
     // Its lines about threads say nothing to an operator; who wants them names it.
     let quiet = std::iter::once("actix_server=warn");
-    let all: Vec<String> = quiet.chain(kept).map(str::to_owned).chain(capped).collect();
+    let all: Vec<String> = quiet
+        .chain(kept)
+        .map(str::to_owned)
+        .chain(capped)
+        .chain(std::iter::once(SILENT.to_owned()))
+        .collect();
     EnvFilter::builder().parse(all.join(",")).map_err(|error| error.to_string())
 }
 
@@ -78,11 +86,20 @@ mod tests {
     }
 
     #[test]
+    fn strangers_write_no_errors() {
+        for directives in ["info", "trace", "actix_http::h1::dispatcher=error", "actix_http::h1=debug"] {
+            let text = filter(directives).unwrap().to_string();
+            assert_eq!(text.matches("actix_http::h1").count(), 1, "{directives}: {text}");
+            assert!(text.contains(SILENT), "{directives}: {text}");
+        }
+    }
+
+    #[test]
     fn caps_hold_whatever_is_asked_for() {
         for directives in
             ["trace", "tokio_postgres=trace", "tokio_postgres::connection=trace,info", "hyper[span]=debug"]
         {
-            let text = filter(directives).unwrap().to_string();
+            let text = filter(directives).unwrap().to_string().replace(SILENT, "");
             for capped in CAPPED {
                 assert!(text.contains(&format!("{capped}=warn")), "{directives}: {text}");
                 assert!(!text.contains(&format!("{capped}=trace")), "{directives}: {text}");

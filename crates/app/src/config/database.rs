@@ -1,8 +1,9 @@
 //! Which database, and as whom. The text of a connection is passed on as it is (`sslmode`, `sslrootcert` included);
-//! here it is only looked at.
+//! here it is only looked at, with the eyes of the adapter that will connect.
 
 use std::fmt::Write as _;
 
+use guiche_adapter_postgres::{ConnectError, PgOptions};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -32,31 +33,29 @@ pub enum MigrationTarget {
     Server(SecretString),
 }
 
-const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 const PARTS: [&str; 5] =
     ["POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"];
 
 pub(super) fn database(settings: &Settings, production: bool, problems: &mut Problems) -> Database {
     let app = app_url(settings, problems);
     let worker = checked(settings, "DATABASE_WORKER_URL", problems);
-    match (app, worker) {
-        (Some(app), Some(worker)) => return Database::Server { app, worker },
-        (None, None) if !production => {}
-        (app, worker) => {
-            if worker.is_none() {
-                problems.refuse(
-                    "DATABASE_WORKER_URL is required beside the database: workers have a login of their own",
-                );
-            }
-            if app.is_none() && production {
-                problems
-                    .refuse("DATABASE_URL (or POSTGRES_HOST and its companions) is required in production");
-            } else if app.is_none() {
-                problems.refuse("DATABASE_WORKER_URL is set, but neither DATABASE_URL nor POSTGRES_HOST is");
-            }
-        }
+    // What is set and was refused is not missing too.
+    let app_is_set = settings.is_set("DATABASE_URL") || settings.is_set("POSTGRES_HOST");
+    let worker_is_set = settings.is_set("DATABASE_WORKER_URL");
+    if !worker_is_set && (app_is_set || production) {
+        problems
+            .refuse("DATABASE_WORKER_URL is required beside the database: workers have a login of their own");
     }
-    Database::Embedded
+    if !app_is_set && production {
+        problems.refuse("DATABASE_URL (or POSTGRES_HOST and its companions) is required in production");
+    } else if !app_is_set && worker_is_set {
+        problems.refuse("DATABASE_WORKER_URL is set, but neither DATABASE_URL nor POSTGRES_HOST is");
+    }
+    match (app, worker) {
+        (Some(app), Some(worker)) => Database::Server { app, worker },
+        // Everything else that was meant to be a server has been refused.
+        (_, _) => Database::Embedded,
+    }
 }
 
 pub(super) fn migration_target(
@@ -67,7 +66,8 @@ pub(super) fn migration_target(
     if let Some(owner) = checked(settings, "DATABASE_OWNER_URL", problems) {
         return MigrationTarget::Server(owner);
     }
-    if production || settings.is_set("DATABASE_URL") || settings.is_set("POSTGRES_HOST") {
+    let missing = !settings.is_set("DATABASE_OWNER_URL");
+    if missing && (production || settings.is_set("DATABASE_URL") || settings.is_set("POSTGRES_HOST")) {
         problems.refuse("DATABASE_OWNER_URL is required: only the owner of the tables migrates them");
     }
     MigrationTarget::Embedded
@@ -107,7 +107,12 @@ fn from_parts(settings: &Settings, problems: &mut Problems) -> Option<SecretStri
     } else {
         format!("postgresql://{user}{password}@{host}:{port}/{database}")
     };
-    Some(url.into())
+    let url = url.into();
+    if PgOptions::check_url(&url).is_err() {
+        problems.refuse("POSTGRES_HOST must be a host, an address, or the directory of a socket");
+        return None;
+    }
+    Some(url)
 }
 
 /// Percent-encodes everything but letters and digits, so that no password can end its own field.
@@ -123,20 +128,18 @@ fn encoded(text: &str) -> String {
 }
 
 fn checked(settings: &Settings, name: &str, problems: &mut Problems) -> Option<SecretString> {
-    let text = settings.text(name)?;
-    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
-        problems.refuse(format!("{name} must start with postgresql://"));
-        return None;
-    }
-    let query = text.split_once('?').map(|(_, query)| query).unwrap_or_default();
-    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        // A misspelt mode must not quietly mean an unprotected connection.
-        if key == "sslmode" && !SSL_MODES.contains(&value.as_ref()) {
-            problems.refuse(format!("{name} has an unknown sslmode; known are: {}", SSL_MODES.join(", ")));
-            return None;
+    let url = settings.secret(name)?;
+    match PgOptions::check_url(&url) {
+        Ok(()) => Some(url),
+        Err(ConnectError::Url(reason)) => {
+            problems.refuse(format!("{name} {reason}"));
+            None
+        }
+        Err(other) => {
+            problems.refuse(format!("{name}: {other}"));
+            None
         }
     }
-    Some(text.into())
 }
 
 /// A connection as it may be printed: without its password, or not at all.

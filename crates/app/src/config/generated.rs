@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use guiche_kernel::Randomness;
@@ -27,8 +27,13 @@ impl GeneratedSecrets {
     /// The secret of that name, made now if there is none yet. When two processes start at once, both get the same.
     ///
     /// # Errors
-    /// When the directory or the file cannot be made or read, or the file is not a secret of ours.
+    /// When the directory or the file cannot be made or read, or the file is not a secret of ours: one line with the
+    /// place, what it is for, and the cure.
     pub fn get_or_create(&self, name: &str, randomness: &dyn Randomness) -> io::Result<Secret32> {
+        self.find_or_create(name, randomness).map_err(|error| self.explained(name, &error))
+    }
+
+    fn find_or_create(&self, name: &str, randomness: &dyn Randomness) -> io::Result<Secret32> {
         let path = self.directory.join(name);
         match read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -37,6 +42,33 @@ impl GeneratedSecrets {
             }
             other => other,
         }
+    }
+
+    fn explained(&self, name: &str, error: &io::Error) -> io::Error {
+        let data_dir = self.directory.parent().unwrap_or(&self.directory);
+        let shown = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_path_buf());
+        let shown = shown.display();
+        let line = if error.kind() == io::ErrorKind::InvalidData {
+            format!("{shown}/secrets/{name}: {error}; restore the file, or remove it to have a new one made")
+        } else if fs::metadata(data_dir).is_ok_and(|found| !found.is_dir()) {
+            format!(
+                "the data directory {shown}, for generated secrets and the private database, is a file; set \
+                 GUICHE_DATA_DIR, or move the file away"
+            )
+        } else {
+            let owner =
+                [self.directory.as_path(), data_dir].into_iter().find_map(|path| fs::metadata(path).ok());
+            let owner = owner.map(|found| match found.uid() {
+                0 => " (which is root)".to_owned(),
+                uid => format!(" (user {uid})"),
+            });
+            format!(
+                "the data directory {shown}, for generated secrets and the private database, cannot be used: \
+                 {error}; set GUICHE_DATA_DIR, or run as its owner{}",
+                owner.unwrap_or_default()
+            )
+        };
+        io::Error::new(error.kind(), line)
     }
 
     /// Writes the whole file aside and links it into place: a crash leaves no half secret, and whoever comes second
@@ -132,5 +164,54 @@ mod tests {
         let error =
             GeneratedSecrets::below(dir.path()).get_or_create("jwt", &SeededRandomness::new(1)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(
+            error.to_string().contains("secrets/jwt: a generated secret is not 32 bytes long; "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_in_its_place_is_said_with_the_cure() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = dir.path().join("data");
+        fs::write(&data_dir, b"").unwrap();
+        let error =
+            GeneratedSecrets::below(&data_dir).get_or_create("jwt", &SeededRandomness::new(1)).unwrap_err();
+        let line = error.to_string();
+        for part in [data_dir.to_str().unwrap(), "generated secrets", "is a file", "set GUICHE_DATA_DIR"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+
+    #[test]
+    fn a_place_where_nothing_can_be_made_is_said_with_the_cure() {
+        // Root can write nearly everywhere, and not here.
+        let data_dir = Path::new("/proc/guiche-cannot-be-made");
+        let error =
+            GeneratedSecrets::below(data_dir).get_or_create("jwt", &SeededRandomness::new(1)).unwrap_err();
+        let line = error.to_string();
+        for part in ["/proc/guiche-cannot-be-made,", "cannot be used: ", "set GUICHE_DATA_DIR, or run as"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_said_with_its_owner() {
+        let (dir, nobody) = (tempfile::tempdir().unwrap(), 65534);
+        let secrets = GeneratedSecrets::below(dir.path());
+        secrets.get_or_create("jwt", &SeededRandomness::new(1)).unwrap();
+        let owner = fs::metadata(dir.path()).unwrap().uid();
+        let line = |owner: &GeneratedSecrets| {
+            owner.explained("jwt", &io::ErrorKind::PermissionDenied.into()).to_string()
+        };
+        let expected = if owner == 0 {
+            "its owner (which is root)".to_owned()
+        } else {
+            format!("its owner (user {owner})")
+        };
+        assert!(line(&secrets).ends_with(&expected), "{}", line(&secrets));
+        if std::os::unix::fs::chown(dir.path().join("secrets"), Some(nobody), None).is_ok() {
+            assert!(line(&secrets).ends_with("its owner (user 65534)"), "{}", line(&secrets));
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use guiche_adapter_crypto::TokenAlgorithm;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::problems::Problems;
 use super::sources::Settings;
+use super::values::JwtAlgorithm;
 
 /// The id of the one key that `JWT_SECRET_KEY` gives, so that a later `JWT_SECRET_KEYS` can name it.
 pub const SINGLE_KEY_ID: &str = "default";
@@ -28,8 +30,8 @@ pub struct JwtKey {
     pub secret: SecretString,
 }
 
-/// HMAC-SHA-256 is only as strong as its key is long (RFC 7518 §3.2).
-const MINIMUM_BYTES: usize = 32;
+/// 64 letters: enough for every algorithm.
+const CURE: &str = "make one with: openssl rand -base64 48";
 
 /// What people leave in place of a secret, once separators are taken out.
 const PLACEHOLDERS: [&str; 9] = [
@@ -44,7 +46,12 @@ const PLACEHOLDERS: [&str; 9] = [
     "replaceme",
 ];
 
-pub(super) fn jwt_keys(settings: &Settings, production: bool, problems: &mut Problems) -> JwtKeys {
+pub(super) fn jwt_keys(
+    settings: &Settings,
+    production: bool,
+    algorithm: JwtAlgorithm,
+    problems: &mut Problems,
+) -> JwtKeys {
     let (single, list) = (settings.secret("JWT_SECRET_KEY"), settings.text("JWT_SECRET_KEYS"));
     let keys = match (single, list) {
         (Some(_), Some(_)) => {
@@ -66,10 +73,15 @@ pub(super) fn jwt_keys(settings: &Settings, production: bool, problems: &mut Pro
             return JwtKeys::Generated;
         }
     };
+    let shortest = signer(algorithm).min_secret_bytes();
     for key in &keys {
-        if let Some(weakness) = weakness(key.secret.expose_secret()) {
-            let line = format!("the JWT secret key {:?} {weakness}", key.id);
-            if production { problems.refuse(line) } else { problems.warn(line) }
+        let secret = key.secret.expose_secret();
+        let line = |weakness: &str| format!("the JWT secret key {:?} {weakness}; {CURE}", key.id);
+        // The signer takes none that is shorter, whatever the environment.
+        if secret.len() < shortest {
+            problems.refuse(line(&format!("is shorter than {shortest} bytes")));
+        } else if let Some(weakness) = weakness(secret) {
+            if production { problems.refuse(line(weakness)) } else { problems.warn(line(weakness)) }
         }
     }
     JwtKeys::Given(keys)
@@ -95,15 +107,19 @@ fn parse_list(list: &str) -> Result<Vec<JwtKey>, String> {
     Ok(keys)
 }
 
-fn weakness(secret: &str) -> Option<String> {
+/// The signer's word for the algorithm, so that its demands are known before it is made.
+fn signer(algorithm: JwtAlgorithm) -> TokenAlgorithm {
+    match algorithm {
+        JwtAlgorithm::Hs256 => TokenAlgorithm::Hs256,
+    }
+}
+
+fn weakness(secret: &str) -> Option<&'static str> {
     let plain: String =
         secret.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     if PLACEHOLDERS.iter().any(|placeholder| plain.contains(placeholder)) {
-        return Some("looks like a placeholder; make one with: openssl rand -base64 48".to_owned());
-    }
-    if secret.len() < MINIMUM_BYTES {
-        return Some(format!("is shorter than {MINIMUM_BYTES} bytes"));
+        return Some("looks like a placeholder");
     }
     let distinct: BTreeSet<u8> = secret.bytes().collect();
-    (distinct.len() < 8).then(|| "hardly varies; make one with: openssl rand -base64 48".to_owned())
+    (distinct.len() < 8).then_some("hardly varies")
 }

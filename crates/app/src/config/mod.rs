@@ -2,7 +2,7 @@
 //!
 //! It comes from the environment and from a TOML file; a key of the file is the variable's name in lower case. Parsing
 //! reads nothing but what it is handed (and the files that `*_FILE` settings name), so it can be tested without a
-//! process of its own. What this build cannot do yet is refused in `wiring`, not here.
+//! process of its own. What this build cannot do yet is for `wiring` to refuse; [`Config::parse_for`] asks it.
 
 mod database;
 mod generated;
@@ -141,8 +141,27 @@ impl Config {
     /// # Errors
     /// Every reason why this configuration must not run.
     pub fn parse(sources: &Sources) -> Result<Self, ConfigError> {
+        Self::parse_for(sources, |_| Ok(()))
+    }
+
+    /// As [`parse`](Self::parse), and asks for refusals of a build's own. It is asked about what could be read even when
+    /// other reasons are known already, so that all of them are told at once.
+    ///
+    /// # Errors
+    /// Every reason why this configuration must not run, the build's included.
+    pub fn parse_for(
+        sources: &Sources,
+        refuse_unavailable: impl FnOnce(&Self) -> Result<(), ConfigError>,
+    ) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources);
         let config = reader.config();
+        if let Some(config) = &config
+            && let Err(unavailable) = refuse_unavailable(config)
+        {
+            for line in unavailable.lines() {
+                reader.problems.refuse(line);
+            }
+        }
         let (mut config, warnings) = reader.problems.finish(config)?;
         config.warnings = warnings;
         Ok(config)
@@ -215,6 +234,12 @@ impl Reader {
             warnings: Vec::new(),
             spark: spark?,
         };
+        if !production && !config.http.listen_addr.ip().to_canonical().is_loopback() {
+            self.problems.warn(
+                "LISTEN_ADDR is reachable from the network, and this is a development environment: whoever reaches \
+                 it can play the wallet and pay without money; set GUICHE_ENV=production, or listen on 127.0.0.1",
+            );
+        }
         Some(config)
     }
 
@@ -243,9 +268,10 @@ impl Reader {
     fn tokens(&mut self, production: bool) -> Tokens {
         let minutes = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=1440);
         let days = self.number("REFRESH_TOKEN_EXPIRE_DAYS", 7, 1..=365);
+        let algorithm = self.word("JWT_ALGORITHM", JwtAlgorithm::Hs256);
         Tokens {
-            keys: keys::jwt_keys(&self.settings, production, &mut self.problems),
-            algorithm: self.word("JWT_ALGORITHM", JwtAlgorithm::Hs256),
+            keys: keys::jwt_keys(&self.settings, production, algorithm, &mut self.problems),
+            algorithm,
             access_lifetime: Duration::from_secs(u64::from(minutes) * 60),
             refresh_lifetime: Duration::from_secs(u64::from(days) * 86_400),
         }
@@ -281,7 +307,9 @@ impl Reader {
                         self.problems.refuse(format!("{name} is required with SPARK_MODE=live"));
                     }
                 }
-                Some(Spark::Live { url: url?, api_key: api_key? })
+                // What is missing was refused above; the rest of the configuration is still looked at.
+                let url = url.or_else(|| Url::parse("https://missing.invalid").ok())?;
+                Some(Spark::Live { url, api_key: api_key.unwrap_or_default() })
             }
         }
     }

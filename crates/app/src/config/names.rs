@@ -80,6 +80,28 @@ pub(super) fn is_not_yet(name: &str) -> bool {
     NOT_YET.contains(&name) || name.strip_suffix("_FILE").is_some_and(|base| NOT_YET.contains(&base))
 }
 
+/// Names of other programs that happen to be close to ours.
+const STRANGERS: [&str; 1] = ["SPARK_HOME"];
+/// Shorter names of ours are close to too many of others.
+const LONG: usize = 8;
+
+/// The long name of ours that a variable without our prefix probably meant: off by one or two letters.
+pub(super) fn near_miss(name: &str) -> Option<String> {
+    if STRANGERS.contains(&name) {
+        return None;
+    }
+    let names = KNOWN.iter().filter(|(known, _)| known.len() >= LONG);
+    let files = names.clone().filter(|(_, kind)| *kind == Kind::Secret);
+    let files = files.map(|(known, _)| format!("{known}_FILE"));
+    names
+        .map(|(known, _)| (*known).to_owned())
+        .chain(files)
+        .map(|known| (distance(name, &known), known))
+        .min()
+        .filter(|(distance, _)| (1..=2).contains(distance))
+        .map(|(_, known)| known)
+}
+
 /// The known name that a mistyped one probably meant.
 pub(super) fn closest(name: &str) -> Option<&'static str> {
     let names = KNOWN.iter().map(|(known, _)| *known).chain(OF_THE_COMMAND_LINE.iter().copied());
@@ -110,7 +132,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{closest, distance};
+    use super::{KNOWN, NOT_YET, closest, distance, near_miss};
 
     #[test]
     fn distances() {
@@ -119,6 +141,25 @@ mod tests {
         {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn near_misses_of_long_names() {
+        for (typo, meant) in [
+            ("DATABSE_URL", "DATABASE_URL"),
+            ("DATABASE_WORKER_ULR", "DATABASE_WORKER_URL"),
+            ("JWT_SECRT_KEY", "JWT_SECRET_KEY"),
+            ("JWT_SECRT_KEY_FILE", "JWT_SECRET_KEY_FILE"),
+        ] {
+            assert_eq!(near_miss(typo).as_deref(), Some(meant));
+        }
+        for other in
+            ["PATH", "HOME", "LANG", "SPARK_HOME", "PGHOST", "RUSTFLAGS", "RUST_BACKTRACE", "LOGNAME"]
+        {
+            assert_eq!(near_miss(other), None, "{other}");
+        }
+        assert!(KNOWN.iter().all(|(name, _)| near_miss(name).is_none()));
+        assert!(NOT_YET.iter().all(|name| near_miss(name).is_none()));
     }
 
     #[test]

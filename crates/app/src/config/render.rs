@@ -43,7 +43,14 @@ pub(super) fn to_toml(config: &Config) -> String {
     if let Some(format) = config.log.format {
         put("log_format", text(&format));
     }
-    table.to_string()
+    match &config.database {
+        Database::Server { .. } => table.to_string(),
+        // A comment, because nothing is set: it is what happens without. Quoted, so that no path ends the comment.
+        Database::Embedded => {
+            let home = config.data_dir.join("postgres");
+            format!("# No database is set: a private PostgreSQL runs in {home:?}.\n{table}")
+        }
+    }
 }
 
 fn text(value: &dyn Display) -> toml::Value {

@@ -71,7 +71,12 @@ fn environment_settings(
                     .warn(format!("{name} has no effect: this build does not have the part it belongs to"));
             }
         } else if name.starts_with("GUICHE_") && !names::OF_THE_COMMAND_LINE.contains(&name.as_str()) {
-            problems.refuse(unknown(name, name));
+            problems.refuse(unknown(name, names::closest(name)));
+        } else if let Some(close) = names::near_miss(name)
+            && !value.is_empty()
+        {
+            problems
+                .warn(format!("{name} is not a setting of ours and has no effect (did you mean {close}?)"));
         }
     }
     settings
@@ -101,7 +106,17 @@ fn file_settings(file: Option<&(PathBuf, String)>, problems: &mut Problems) -> B
                     .refuse(format!("{key} in the configuration file must be text, a number or a list")),
             }
         } else {
-            problems.refuse(unknown(&format!("{key} in the configuration file"), &name));
+            let shown = format!("{key} in the configuration file");
+            let is_known = names::kind(&name).is_some() || names::secret_of_file(&name).is_some();
+            if is_known || names::is_not_yet(&name) {
+                let lower = name.to_ascii_lowercase();
+                problems.refuse(format!("{shown} is not a setting: write it in lower case, {lower}"));
+            } else if names::OF_THE_COMMAND_LINE.contains(&name.as_str()) {
+                problems.refuse(format!("{shown} is not a setting: it says where this file is"));
+            } else {
+                let close = names::closest(&name).filter(|close| names::kind(close).is_some());
+                problems.refuse(unknown(&shown, close.map(str::to_ascii_lowercase).as_deref()));
+            }
         }
     }
     settings
@@ -125,8 +140,9 @@ fn as_text(value: &toml::Value) -> Option<String> {
     }
 }
 
-fn unknown(shown: &str, name: &str) -> String {
-    match names::closest(name) {
+/// `close` is spelt as it would be where `shown` was found.
+fn unknown(shown: &str, close: Option<&str>) -> String {
+    match close {
         Some(close) => format!("{shown} is not a setting (did you mean {close}?)"),
         None => format!("{shown} is not a setting"),
     }

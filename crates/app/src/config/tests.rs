@@ -72,7 +72,10 @@ fn production_with_everything_in_place() {
 fn each_unsafe_setting_is_one_line_in_production() {
     for (change, expected) in [
         (("JWT_SECRET_KEY", ""), "JWT_SECRET_KEY is required in production"),
-        (("JWT_SECRET_KEY", "short"), "the JWT secret key \"default\" is shorter than 32 bytes"),
+        (
+            ("JWT_SECRET_KEY", "short"),
+            "the JWT secret key \"default\" is shorter than 32 bytes; make one with: openssl rand -base64 48",
+        ),
         (
             ("JWT_SECRET_KEY", "your-secret-key-change-in-production!!"),
             "the JWT secret key \"default\" looks like a placeholder; make one with: openssl rand -base64 48",
@@ -165,11 +168,23 @@ fn what_the_file_may_not_say() {
     for (text, expected) in [
         (
             "listen_adr = 'x'",
-            "listen_adr in the configuration file is not a setting (did you mean LISTEN_ADDR?)",
+            "listen_adr in the configuration file is not a setting (did you mean listen_addr?)",
         ),
         (
             "LISTEN_ADDR = '127.0.0.1:1'",
-            "LISTEN_ADDR in the configuration file is not a setting (did you mean LISTEN_ADDR?)",
+            "LISTEN_ADDR in the configuration file is not a setting: write it in lower case, listen_addr",
+        ),
+        (
+            "Jwt_Secret_Key_File = '/x'",
+            "Jwt_Secret_Key_File in the configuration file is not a setting: write it in lower case, jwt_secret_key_file",
+        ),
+        (
+            "LISTEN_ADR = 'x'",
+            "LISTEN_ADR in the configuration file is not a setting (did you mean listen_addr?)",
+        ),
+        (
+            "guiche_config = 'x'",
+            "guiche_config in the configuration file is not a setting: it says where this file is",
         ),
         ("voltage_api_key = 'x'", "voltage_api_key in the configuration file is not supported yet"),
         ("[http]\nlisten = 'x'", "http in the configuration file is not a setting"),
@@ -232,7 +247,8 @@ fn lists_of_signing_keys() {
     };
     assert_eq!(list.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["new", "old"]);
     assert_eq!(list[0].secret.expose_secret(), format!("{LONG}:x"));
-    for wrong in ["nocolon", "a:", ":b", "a:x,a:y", "a b:x", "a:x,"] {
+    let twice = format!("a:{LONG},a:{LONG}");
+    for wrong in ["nocolon", "a:", ":b", "a:x", &twice, "a b:x", "a:x,"] {
         assert!(keys(wrong).is_err(), "{wrong}");
     }
     assert_eq!(
@@ -288,6 +304,92 @@ fn databases_that_make_no_sense() {
     ] {
         assert!(refusals(&sources(settings)).iter().any(|line| line == expected), "{settings:?}");
     }
+}
+
+#[test]
+fn a_wrong_database_is_one_line_that_names_the_variable() {
+    let worker = ("DATABASE_WORKER_URL", "postgresql://guiche_worker@db/guiche");
+    for production in [false, true] {
+        for (url, expected) in [
+            (
+                "postgres://u:hidden@h/d?sslmod=require",
+                "DATABASE_URL has an unknown parameter \"sslmod\"; known are: ",
+            ),
+            (
+                "postgres://u:hidden@h/d?sslmode=verify_full",
+                "DATABASE_URL has an unknown sslmode; known are: ",
+            ),
+            ("postgres://u:hidden@h:port/d", "DATABASE_URL has an invalid port"),
+            ("mysql://u:hidden@h/d", "DATABASE_URL must start with postgresql://"),
+        ] {
+            let found = if production {
+                refusals(&self::production(&[("DATABASE_URL", url)]))
+            } else {
+                refusals(&sources(&[("DATABASE_URL", url), worker]))
+            };
+            assert_eq!(found.len(), 1, "{url}: {found:?}");
+            assert!(found[0].starts_with(expected) && !found[0].contains("hidden"), "{found:?}");
+        }
+    }
+    let migration =
+        sources(&[("GUICHE_ENV", "production"), ("DATABASE_OWNER_URL", "postgres://o@h/d?sslmod=require")]);
+    let refused = MigrateConfig::parse(&migration).unwrap_err();
+    assert_eq!(refused.lines().len(), 1, "{refused}");
+    assert!(refused.to_string().starts_with("DATABASE_OWNER_URL has an unknown parameter \"sslmod\""));
+}
+
+#[test]
+fn a_short_key_is_refused_everywhere() {
+    for secret in ["short", &LONG[1..]] {
+        let expected =
+            "the JWT secret key \"default\" is shorter than 32 bytes; make one with: openssl rand -base64 48";
+        assert_eq!(refusals(&sources(&[("JWT_SECRET_KEY", secret)])), [expected]);
+        assert_eq!(refusals(&production(&[("JWT_SECRET_KEY", secret)])), [expected]);
+    }
+    let poor = Config::parse(&sources(&[("JWT_SECRET_KEY", &"a".repeat(32))])).unwrap();
+    assert_eq!(poor.warnings.len(), 1, "poor and long enough is for development: {:?}", poor.warnings);
+    let old = format!("new:{LONG},old:short");
+    assert_eq!(refusals(&sources(&[("JWT_SECRET_KEYS", &old)])).len(), 1, "keys that only verify, too");
+}
+
+#[test]
+fn a_development_server_on_the_network_is_warned_about() {
+    for (address, open) in [
+        ("127.0.0.1:1", false),
+        ("127.9.9.9:1", false),
+        ("[::1]:1", false),
+        ("[::ffff:127.0.0.1]:1", false),
+        ("0.0.0.0:1", true),
+        ("[::]:1", true),
+        ("192.0.2.1:1", true),
+    ] {
+        let warnings = Config::parse(&sources(&[("LISTEN_ADDR", address)])).unwrap().warnings;
+        assert_eq!(warnings.len(), usize::from(open), "{address}: {warnings:?}");
+        assert!(
+            warnings.iter().all(|line| line.contains("LISTEN_ADDR") && line.contains("pay without money"))
+        );
+    }
+    assert!(Config::parse(&production(&[("LISTEN_ADDR", "0.0.0.0:1")])).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn a_near_miss_in_the_environment_warns() {
+    let config =
+        Config::parse(&sources(&[("DATABSE_URL", "postgres://u:hidden@h/d"), ("JWT_SECRT_KEY", "")]));
+    let expected = "DATABSE_URL is not a setting of ours and has no effect (did you mean DATABASE_URL?)";
+    assert_eq!(config.unwrap().warnings, [expected]);
+    let migration = MigrateConfig::parse(&sources(&[("DATABASE_OWNR_URL", "x")])).unwrap();
+    assert_eq!(migration.warnings.len(), 1);
+}
+
+#[test]
+fn the_printed_configuration_says_where_the_private_database_is() {
+    let printed = Config::parse(&sources(&[("GUICHE_DATA_DIR", "/srv/a\nb")])).unwrap().to_redacted_toml();
+    let first = printed.lines().next().unwrap();
+    assert_eq!(first, r#"# No database is set: a private PostgreSQL runs in "/srv/a\nb/postgres"."#);
+    let again = Config::parse(&with_file(&[], &printed)).unwrap();
+    assert_eq!(again.to_redacted_toml(), printed);
+    assert!(!Config::parse(&production(&[])).unwrap().to_redacted_toml().contains('#'));
 }
 
 #[test]
