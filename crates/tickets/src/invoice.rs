@@ -84,3 +84,43 @@ impl Invoice {
         now > self.expires_at
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn an_invoice_runs_out_after_its_last_moment_and_not_at_it() {
+        let expires_at = datetime!(2026-01-01 12:15 UTC);
+        let invoice = Invoice {
+            id: InvoiceId::parse("a:b").unwrap(),
+            payment_hash: PaymentHash::new([1; 32]),
+            bolt11: String::new(),
+            amount: Sats::try_new(1).unwrap(),
+            issued_at: datetime!(2026-01-01 12:00 UTC),
+            expires_at,
+            status: InvoiceStatus::Open,
+            payment: None,
+        };
+        assert!(!invoice.has_run_out(expires_at - Duration::from_micros(1)));
+        assert!(!invoice.has_run_out(expires_at));
+        assert!(invoice.has_run_out(expires_at + Duration::from_micros(1)));
+        assert!(invoice.is_unpaid());
+        let payment = Payment { paid_at: expires_at, preimage: None, refunded_at: Some(expires_at) };
+        assert!(!Invoice { payment: Some(payment), ..invoice }.is_unpaid(), "also when the money went back");
+    }
+
+    #[test]
+    fn an_id_is_1_to_512_visible_characters() {
+        for good in ["a", "SparkLightningReceiveRequest:0195f3a4", "~!/?", &"x".repeat(512)] {
+            assert_eq!(InvoiceId::parse(good).map(|id| id.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "a b", "a\n", "é", "\u{7f}", &"x".repeat(513)] {
+            assert_eq!(InvoiceId::parse(bad), Err(InvoiceIdError), "{bad:?}");
+        }
+    }
+}

@@ -93,3 +93,108 @@ fn ticket_status(
         (false, _) => TicketStatus::Expired,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use guiche_kernel::Sats;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::{InvoiceId, Payment, PaymentHash};
+
+    fn at(seconds: u64) -> Timestamp {
+        datetime!(2026-01-01 12:00 UTC) + Duration::from_secs(seconds)
+    }
+
+    /// An invoice that runs out at 900, paid (and given back) at those seconds.
+    fn invoice(name: u8, paid: Option<u64>, refunded: Option<u64>) -> Invoice {
+        let payment = |paid| Payment { paid_at: at(paid), preimage: None, refunded_at: refunded.map(at) };
+        Invoice {
+            id: InvoiceId::parse(format!("test:{name}")).unwrap(),
+            payment_hash: PaymentHash::new([name; 32]),
+            bolt11: String::new(),
+            amount: Sats::try_new(1).unwrap(),
+            issued_at: at(0),
+            expires_at: at(900),
+            status: InvoiceStatus::Open,
+            payment: paid.map(payment),
+        }
+    }
+
+    fn settled(
+        mut invoices: Vec<Invoice>,
+        cancelled: Option<u64>,
+        service: Service,
+    ) -> (TicketStatus, Vec<InvoiceStatus>) {
+        let status = settle(&mut invoices, cancelled.map(at), service);
+        (status, invoices.iter().map(|invoice| invoice.status).collect())
+    }
+
+    #[test]
+    fn one_invoice_stands_where_the_table_says() {
+        use InvoiceStatus as I;
+        use TicketStatus as T;
+        let cases = [
+            (None, None, T::Pending, I::Open),
+            (Some(0), None, T::Paid, I::Paid),
+            (Some(900), None, T::Paid, I::Paid),
+            (Some(901), None, T::RefundDue, I::PaidLate),
+            (Some(100), Some(200), T::Paid, I::Paid),
+            (Some(200), Some(200), T::Paid, I::Paid),
+            (Some(201), Some(200), T::RefundDue, I::PaidAfterCancel),
+            (Some(901), Some(200), T::RefundDue, I::PaidAfterCancel),
+        ];
+        for (paid, cancelled, ticket, one) in cases {
+            let found = settled(vec![invoice(1, paid, None)], cancelled, Service::Waiting);
+            assert_eq!(found, (ticket, vec![one]), "paid {paid:?}, cancelled {cancelled:?}");
+        }
+    }
+
+    #[test]
+    fn the_earliest_payment_in_time_pays_wherever_its_invoice_stands() {
+        use InvoiceStatus::{Paid, PaidSurplus, Withdrawn};
+        let three = |moments: [Option<u64>; 3]| {
+            let invoices = (1..).zip(moments).map(|(name, paid)| invoice(name, paid, None)).collect();
+            settled(invoices, None, Service::Waiting)
+        };
+        let paid = |invoices: [InvoiceStatus; 3]| (TicketStatus::Paid, invoices.to_vec());
+        assert_eq!(three([Some(30), Some(20), Some(10)]), paid([PaidSurplus, PaidSurplus, Paid]));
+        assert_eq!(three([Some(30), Some(10), None]), paid([PaidSurplus, Paid, Withdrawn]));
+        assert_eq!(three([Some(901), Some(900), None]), paid([PaidSurplus, Paid, Withdrawn]));
+        // Of two payments at one moment it is always the same one, in whatever order they are given.
+        assert_eq!(three([Some(10), Some(10), None]), paid([Paid, PaidSurplus, Withdrawn]));
+        let swapped = vec![invoice(2, Some(10), None), invoice(1, Some(10), None)];
+        assert_eq!(settled(swapped, None, Service::Waiting), (TicketStatus::Paid, vec![PaidSurplus, Paid]));
+    }
+
+    #[test]
+    fn the_office_serves_only_what_is_paid() {
+        for (service, expected) in [
+            (Service::Waiting, TicketStatus::Paid),
+            (Service::Processing, TicketStatus::Processing),
+            (Service::Completed, TicketStatus::Completed),
+        ] {
+            assert_eq!(settled(vec![invoice(1, Some(1), None)], None, service).0, expected);
+            assert_eq!(settled(vec![invoice(1, Some(901), None)], None, service).0, TicketStatus::RefundDue);
+        }
+    }
+
+    #[test]
+    fn a_refund_is_due_until_all_of_the_money_went_back() {
+        let two = |first, second| {
+            let invoices = vec![invoice(1, Some(901), first), invoice(2, Some(902), second)];
+            settled(invoices, None, Service::Waiting).0
+        };
+        assert_eq!(two(None, None), TicketStatus::RefundDue);
+        assert_eq!(two(Some(1000), None), TicketStatus::RefundDue);
+        assert_eq!(two(Some(1000), Some(1000)), TicketStatus::Refunded);
+        let given_back = settled(vec![invoice(1, Some(10), Some(1000))], None, Service::Waiting);
+        assert_eq!(
+            given_back,
+            (TicketStatus::Refunded, vec![InvoiceStatus::PaidLate]),
+            "money that went back pays nothing"
+        );
+    }
+}

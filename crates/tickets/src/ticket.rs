@@ -371,3 +371,6 @@ const fn service_of(record: &TicketRecord) -> Service {
         Service::Waiting
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

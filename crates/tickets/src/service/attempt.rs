@@ -86,11 +86,15 @@ impl Tickets {
         request: &(impl Serialize + Sync),
         outcome: &Result<T, TicketError>,
     ) -> Result<Option<(TicketId, PaymentHash)>, TicketError> {
-        let (Some(claim), Err(TicketError::Store(StoreError::Duplicate | StoreError::Conflict))) =
-            (claim, outcome)
-        else {
+        let (Some(claim), Err(refusal)) = (claim, outcome) else { return Ok(None) };
+        // A ticket that has been given its fresh invoice by the other one refuses ours by where it stands.
+        let may_be_theirs = matches!(
+            refusal,
+            TicketError::Store(StoreError::Duplicate | StoreError::Conflict) | TicketError::InvalidState(_)
+        );
+        if !may_be_theirs {
             return Ok(None);
-        };
+        }
         let fingerprint = Fingerprint::of(request)?;
         Ok(self.ports.store.find_done(caller, claim.route, &claim.key, &fingerprint).await?)
     }
@@ -114,7 +118,8 @@ impl Tickets {
         }
     }
 
-    /// Gives the key free again: there was nothing to do.
+    /// Gives the key free again: there was nothing to do. Like every release it is without effect on the claim of whoever
+    /// has taken ours over.
     pub(super) async fn forget(&self, caller: Caller, claim: Option<&Claim>) {
         if let Some(claim) = claim {
             let _ = self.ports.store.release(caller, claim, Release::Forget).await;
@@ -130,7 +135,7 @@ impl Tickets {
         outcome: Result<T, TicketError>,
     ) -> Result<T, TicketError> {
         if let (Some(claim), Err(refusal)) = (claim, &outcome) {
-            // When this fails too, the lease runs out by itself.
+            // When this fails too, the lease runs out by itself; when we were too slow, it is another's and stays so.
             let _ = self.ports.store.release(caller, claim, release_after(refusal)).await;
         }
         outcome

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Tickets;
 use super::attempt::{Attempt, Turn};
-use super::opening::{Opened, description};
+use super::opening::{Opened, description, repeated_hash};
 use crate::{
     IdempotencyKey, InvalidState, Invoice, PaymentHash, Route, Ticket, TicketError, TicketId, TicketStatus,
     TicketTx,
@@ -50,10 +50,10 @@ impl Tickets {
         {
             return self.issued_before(caller, id, &hash).await;
         }
-        let outcome = self.conclude(caller, attempt.claim.as_ref(), outcome).await;
+        let outcome = self.conclude(caller, attempt.claim.as_ref(), outcome.map_err(repeated_hash)).await;
         match outcome {
             // Another request without our key was faster; its invoice is the open one.
-            Err(TicketError::Store(StoreError::Duplicate | StoreError::Conflict)) => {
+            Err(TicketError::Store(StoreError::Conflict)) => {
                 let ticket = self.get(caller, id).await?;
                 still_open(&ticket).ok_or_else(|| refusal(ticket.status()))
             }
@@ -97,7 +97,7 @@ impl Tickets {
         let hash = invoice.payment_hash;
         let mut ticket = tx.tickets().lock(id).await?.ok_or(TicketError::NotFound(id))?;
         if ticket.open_invoice().is_some() {
-            return Err(StoreError::Duplicate.into());
+            return Err(StoreError::Conflict.into());
         }
         ticket.reissue(invoice, self.ports.clock.now())?;
         self.persist(tx, &mut ticket).await?;

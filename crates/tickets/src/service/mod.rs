@@ -1,10 +1,11 @@
 //! The use cases of the window. [`Tickets`] is what an application holds; each file beside this one is one concern:
-//! opening (with idempotency), fresh invoices, and everything that looks for money.
+//! opening (with idempotency), fresh invoices, everything that looks for money, and the sweeper.
 
 mod attempt;
 mod invoicing;
 mod money;
 mod opening;
+mod sweeping;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use crate::{
 };
 
 pub use invoicing::FreshInvoice;
-pub use money::SweepReport;
 pub use opening::{OpenTicket, Opened};
+pub use sweeping::SweepReport;
 
 /// What the use cases need from outside.
 #[derive(Clone)]

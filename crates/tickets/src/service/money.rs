@@ -4,7 +4,7 @@
 //! No provider is asked inside a transaction. Between the asking and the lock the ticket may have changed, so what is
 //! done under the lock depends on what is found there, and on the moment *before* the provider was asked.
 
-use guiche_kernel::{Actor, Caller, Limit, Locked, Timestamp, finish};
+use guiche_kernel::{Actor, Caller, Locked, Timestamp, finish};
 
 use super::Tickets;
 use crate::{
@@ -20,20 +20,9 @@ struct Finding {
     payment_hash: PaymentHash,
     /// The moment before the provider was asked: whatever ran out after it may have been paid meanwhile.
     asked_at: Timestamp,
+    /// The moment of the answer: the first sight of a payment whose own moment the provider does not tell.
+    seen_at: Timestamp,
     status: ProviderStatus,
-}
-
-/// What one sweep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SweepReport {
-    /// Invoices that had run out.
-    pub due: u32,
-    /// Of these, closed unpaid.
-    pub expired: u32,
-    /// Of these, found paid.
-    pub settled: u32,
-    /// Of these, left alone: the provider gave no answer, or money is on its way.
-    pub left: u32,
 }
 
 impl Tickets {
@@ -68,22 +57,22 @@ impl Tickets {
     }
 
     /// The payer asks whether the payment has arrived. Asks the provider about every unpaid invoice unless the ticket
-    /// is paid already.
+    /// is paid already. A ticket whose refund is due is asked about as long as it has an open invoice: a payment in
+    /// time would pay it after all.
     ///
     /// # Errors
     /// [`TicketError::NotFound`]; [`TicketError::Gateway`] when the provider had to be asked and could not; [`TicketError::Store`].
     pub async fn confirm(&self, caller: Caller, id: TicketId) -> Result<Ticket, TicketError> {
         let ticket = self.get(caller, id).await?;
-        match ticket.status() {
-            TicketStatus::Pending | TicketStatus::Expired | TicketStatus::Cancelled => {
-                self.look(&*self.ports.payer, caller.into(), ticket, None).await
-            }
-            TicketStatus::Paid
-            | TicketStatus::Processing
-            | TicketStatus::Completed
-            | TicketStatus::RefundDue
-            | TicketStatus::Refunded => Ok(ticket),
+        let may_be_paid = match ticket.status() {
+            TicketStatus::Pending | TicketStatus::Expired | TicketStatus::Cancelled => true,
+            TicketStatus::RefundDue | TicketStatus::Refunded => ticket.open_invoice().is_some(),
+            TicketStatus::Paid | TicketStatus::Processing | TicketStatus::Completed => false,
+        };
+        if !may_be_paid {
+            return Ok(ticket);
         }
+        self.look(&*self.ports.payer, caller.into(), ticket, None).await
     }
 
     /// Somebody shows the preimage: its SHA-256 is the payment hash, so the invoice was paid, provider or not. The
@@ -147,43 +136,6 @@ impl Tickets {
         Ok(ticket.into_inner())
     }
 
-    /// One step of the sweeper: takes the invoices that ran out, asks the provider about each, and closes those that
-    /// are unpaid. Without an answer nothing changes; the lease runs out and somebody asks again.
-    ///
-    /// # Errors
-    /// [`TicketError::Store`].
-    pub async fn sweep_once(&self, limit: Limit) -> Result<SweepReport, TicketError> {
-        let now = self.ports.clock.now();
-        let due = self.ports.store.claim_due(now, now + self.settings.sweep_lease, limit).await?;
-        let mut report = SweepReport::default();
-        for invoice in due {
-            report.due += 1;
-            let Some(ticket) = self.ports.store.find(Actor::Worker, invoice.ticket_id).await? else {
-                continue;
-            };
-            let looked =
-                self.look(&*self.ports.provider, Actor::Worker, ticket, Some(&invoice.payment_hash)).await;
-            match looked {
-                Ok(ticket) => match ticket.invoice(&invoice.payment_hash) {
-                    Some(invoice) if !invoice.is_unpaid() => report.settled += 1,
-                    Some(invoice) if invoice.status == crate::InvoiceStatus::Open => report.left += 1,
-                    Some(_) | None => report.expired += 1,
-                },
-                Err(TicketError::Gateway(_)) => report.left += 1,
-                Err(refusal) => return Err(refusal),
-            }
-        }
-        Ok(report)
-    }
-
-    /// Forgets idempotency claims older than `keep`.
-    ///
-    /// # Errors
-    /// [`TicketError::Store`].
-    pub async fn prune_claims(&self, keep: std::time::Duration) -> Result<u64, TicketError> {
-        Ok(self.ports.store.prune_claims(self.ports.clock.now() - keep).await?)
-    }
-
     /// Closes the open invoice of a ticket when it has run out, so that nobody has to wait for the sweeper.
     pub(super) async fn close_run_out(&self, caller: Caller, id: TicketId) -> Result<Ticket, TicketError> {
         let ticket = self.get(caller, id).await?;
@@ -200,7 +152,7 @@ impl Tickets {
 
     /// Asks about the unpaid invoices (or the one named) and applies what was found. What was found is kept even if a
     /// later question stays without an answer; only a ticket that is still unpaid then reports the failure.
-    async fn look(
+    pub(super) async fn look(
         &self,
         gateway: &dyn InvoiceGateway,
         actor: Actor,
@@ -235,7 +187,8 @@ impl Tickets {
             }
         })?;
         let status = answer.unwrap_or(ProviderStatus::Unpaid);
-        Ok(Finding { payment_hash: invoice.payment_hash, asked_at, status })
+        let seen_at = self.ports.clock.now();
+        Ok(Finding { payment_hash: invoice.payment_hash, asked_at, seen_at, status })
     }
 
     async fn apply_to(
@@ -289,10 +242,10 @@ impl Tickets {
 }
 
 fn apply_finding(ticket: &mut Ticket, finding: &Finding, now: Timestamp) -> Applied {
-    let Finding { payment_hash, asked_at, status } = *finding;
+    let Finding { payment_hash, asked_at, seen_at, status } = *finding;
     match status {
         ProviderStatus::Paid { paid_at } => {
-            let paid_at = paid_at.unwrap_or(now);
+            let paid_at = paid_at.unwrap_or(seen_at);
             ticket.record_payment(PaymentFact { payment_hash, paid_at, preimage: None }, now)
         }
         ProviderStatus::Unpaid => ticket.expire(&payment_hash, asked_at, now),

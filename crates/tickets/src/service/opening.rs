@@ -75,7 +75,7 @@ impl Tickets {
         let outcome = self.open_new(caller, operation, &form, &attempt).await;
         match self.done_by_another(caller, attempt.claim.as_ref(), &asked, &outcome).await? {
             Some((ticket, hash)) => self.replay(caller, ticket, &hash).await,
-            None => self.conclude(caller, attempt.claim.as_ref(), outcome).await,
+            None => self.conclude(caller, attempt.claim.as_ref(), outcome.map_err(repeated_hash)).await,
         }
     }
 
@@ -141,6 +141,16 @@ impl Tickets {
             ticket.invoice(hash).ok_or_else(|| StoreError::corrupt("a claim names an unknown invoice"))?;
         Ok(Opened::of(id, invoice))
     }
+}
+
+/// Of a new ticket (or of one that is held by its lock, and has no open invoice) only the invoice can be there already,
+/// once it is known that nobody has done the same work: the provider has given one payment hash twice. Money for it
+/// would pay another ticket.
+pub(super) fn repeated_hash(refusal: TicketError) -> TicketError {
+    if matches!(refusal, TicketError::Store(StoreError::Duplicate)) {
+        return GatewayError::Nonsense("the provider repeated a payment hash".into()).into();
+    }
+    refusal
 }
 
 /// What the payer's wallet shows; it names the ticket and nobody.

@@ -1,6 +1,7 @@
 //! A gateway in memory that issues real BOLT11 and does what the test says: pays, holds, fails, loses answers, cheats.
+//! A key is for one request: another one under it is refused, so that nobody asks twice under one name for two things.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,24 +23,38 @@ use crate::{
 pub struct FakeGateway {
     network: Network,
     state: Mutex<State>,
+    /// What calls wait at while the gateway holds them.
+    gate: async_lock::Semaphore,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    issued: BTreeMap<Uuid, IssuedInvoice>,
+    issued: BTreeMap<Uuid, (NewInvoice, IssuedInvoice)>,
     statuses: HashMap<InvoiceId, ProviderStatus>,
     issue_calls: u32,
     status_calls: u32,
+    held: bool,
+    waiting: usize,
     down: bool,
+    silent: HashSet<InvoiceId>,
+    rejections: u32,
     lose_answers: u32,
     overcharge: bool,
+    repeated: Option<Uuid>,
+}
+
+impl State {
+    fn id_of(&self, hash: &PaymentHash) -> Option<InvoiceId> {
+        let mut issued = self.issued.values();
+        issued.find(|(_, issued)| issued.payment_hash == *hash).map(|(_, issued)| issued.id.clone())
+    }
 }
 
 impl FakeGateway {
     /// A gateway that issues invoices of the given network.
     #[must_use]
     pub fn on(network: Network) -> Self {
-        Self { network, state: Mutex::default() }
+        Self { network, state: Mutex::default(), gate: async_lock::Semaphore::new(0) }
     }
 
     /// The preimage of the invoice that was issued under a key.
@@ -61,11 +76,59 @@ impl FakeGateway {
     /// From now on the provider says this of the invoice.
     pub fn set(&self, hash: &PaymentHash, status: ProviderStatus) {
         let mut state = self.lock();
-        let id =
-            state.issued.values().find(|issued| issued.payment_hash == *hash).map(|issued| issued.id.clone());
-        if let Some(id) = id {
+        if let Some(id) = state.id_of(hash) {
             state.statuses.insert(id, status);
         }
+    }
+
+    /// From now on every call waits, after it was counted, until it is let through.
+    pub fn hold(&self) {
+        while let Some(left_over) = self.gate.try_acquire() {
+            left_over.forget();
+        }
+        self.lock().held = true;
+    }
+
+    /// Lets so many of the held calls through, those that came first.
+    pub fn let_through(&self, calls: usize) {
+        self.gate.add_permits(calls);
+    }
+
+    /// Lets every call through, those that wait and those to come.
+    pub fn release(&self) {
+        let mut state = self.lock();
+        state.held = false;
+        self.gate.add_permits(state.waiting);
+    }
+
+    async fn pass_the_gate(&self) {
+        {
+            let mut state = self.lock();
+            if !state.held {
+                return;
+            }
+            state.waiting += 1;
+        }
+        self.gate.acquire().await.forget();
+        self.lock().waiting -= 1;
+    }
+
+    /// From now on nothing is answered about this one invoice.
+    pub fn silence(&self, hash: &PaymentHash) {
+        let mut state = self.lock();
+        if let Some(id) = state.id_of(hash) {
+            state.silent.insert(id);
+        }
+    }
+
+    /// The next so many invoices are refused.
+    pub fn reject(&self, count: u32) {
+        self.lock().rejections = count;
+    }
+
+    /// From now on every new invoice has the payment hash of the one that was issued under this key.
+    pub fn repeat_hash_of(&self, key: Uuid) {
+        self.lock().repeated = Some(key);
     }
 
     /// From now on the provider cannot be reached, or can again.
@@ -105,11 +168,16 @@ impl FakeGateway {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make(&self, request: &NewInvoice, overcharge: bool) -> Result<IssuedInvoice, GatewayError> {
+    fn make(
+        &self,
+        request: &NewInvoice,
+        overcharge: bool,
+        secret: Uuid,
+    ) -> Result<IssuedInvoice, GatewayError> {
         let refused = |what: &str| GatewayError::Rejected(what.into());
         let sats = request.amount.get().saturating_add(u64::from(overcharge));
         let amount = Sats::try_new(sats).map_err(|_| refused("amount"))?;
-        let preimage = self.preimage(request.key);
+        let preimage = self.preimage(secret);
         let issued_at = u64::try_from(request.requested_at.unix_timestamp()).map_err(|_| refused("time"))?;
         let key = SecretKey::from_slice(&[42; 32]).map_err(|_| refused("key"))?;
         let invoice = InvoiceBuilder::new(currency(self.network))
@@ -142,16 +210,24 @@ const fn currency(network: Network) -> Currency {
 #[async_trait]
 impl InvoiceGateway for FakeGateway {
     async fn issue(&self, request: NewInvoice) -> Result<IssuedInvoice, GatewayError> {
+        self.lock().issue_calls += 1;
+        self.pass_the_gate().await;
         let mut state = self.lock();
-        state.issue_calls += 1;
         if state.down {
             return Err(GatewayError::Unavailable("down".into()));
         }
+        if state.rejections > 0 {
+            state.rejections -= 1;
+            return Err(GatewayError::Rejected("refused".into()));
+        }
         let issued = match state.issued.get(&request.key) {
-            Some(issued) => issued.clone(),
-            None => self.make(&request, state.overcharge)?,
+            Some((known, _)) if *known != request => {
+                return Err(GatewayError::Rejected("the key was used for another request".into()));
+            }
+            Some((_, issued)) => issued.clone(),
+            None => self.make(&request, state.overcharge, state.repeated.unwrap_or(request.key))?,
         };
-        state.issued.insert(request.key, issued.clone());
+        state.issued.insert(request.key, (request, issued.clone()));
         if state.lose_answers > 0 {
             state.lose_answers -= 1;
             return Err(GatewayError::Unavailable("the answer was lost".into()));
@@ -160,12 +236,13 @@ impl InvoiceGateway for FakeGateway {
     }
 
     async fn status(&self, id: &InvoiceId) -> Result<Option<ProviderStatus>, GatewayError> {
-        let mut state = self.lock();
-        state.status_calls += 1;
-        if state.down {
+        self.lock().status_calls += 1;
+        self.pass_the_gate().await;
+        let state = self.lock();
+        if state.down || state.silent.contains(id) {
             return Err(GatewayError::Unavailable("down".into()));
         }
-        if !state.issued.values().any(|issued| issued.id == *id) {
+        if !state.issued.values().any(|(_, issued)| issued.id == *id) {
             return Ok(None);
         }
         Ok(Some(state.statuses.get(id).copied().unwrap_or(ProviderStatus::Unpaid)))

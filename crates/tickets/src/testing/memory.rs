@@ -1,6 +1,6 @@
 //! The store in memory: the same promises as the one on PostgreSQL, row locks and isolation of users included.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -112,9 +112,9 @@ impl State {
     pub(super) fn check_unique(&self, ticket: &Ticket) -> Result<(), StoreError> {
         let mine = |id: &TicketId| *id == ticket.id();
         let others = self.tickets.iter().filter(|(id, _)| !mine(id)).flat_map(|(_, (_, invoices))| invoices);
-        let clashes = others.into_iter().any(|other| {
-            ticket.invoices().iter().any(|own| own.payment_hash == other.payment_hash || own.id == other.id)
-        });
+        let mut rows = others.chain(ticket.invoices());
+        let (mut hashes, mut ids) = (HashSet::new(), HashSet::new());
+        let clashes = rows.any(|row| !hashes.insert(row.payment_hash) || !ids.insert(&row.id));
         let open = ticket.invoices().iter().filter(|invoice| invoice.status == InvoiceStatus::Open).count();
         if clashes || open > 1 { Err(StoreError::Duplicate) } else { Ok(()) }
     }

@@ -1,5 +1,6 @@
 //! Fresh invoices for expired tickets.
 
+use futures::future::join;
 use guiche_tickets::{
     FreshInvoice, GatewayError, IdempotencyKey, InvoiceStatus, ProviderStatus, TicketError, TicketStatus,
 };
@@ -13,6 +14,55 @@ async fn a_pending_ticket_keeps_its_open_invoice() {
     let fresh = office.tickets.fresh_invoice(office.alice, opened.ticket_id, None).await.unwrap();
     assert_eq!(fresh, FreshInvoice::StillOpen(opened));
     assert_eq!(office.gateway.issue_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_key_for_which_nothing_was_issued_is_free_at_once() {
+    let office = Office::new();
+    let opened = office.open().await;
+    let key = IdempotencyKey::parse("fresh").unwrap();
+    let fresh = || office.tickets.fresh_invoice(office.alice, opened.ticket_id, Some(&key));
+    office.advance(900);
+    assert_eq!(fresh().await.unwrap(), FreshInvoice::StillOpen(opened.clone()));
+    office.advance(1);
+    let issued = fresh().await.unwrap();
+    assert!(matches!(issued, FreshInvoice::Issued(_)), "{issued:?}");
+}
+
+#[tokio::test]
+async fn of_two_fresh_invoices_at_once_one_is_kept_and_shown_to_both() {
+    let office = Office::new();
+    let opened = office.open().await;
+    office.advance(901);
+    office.sweep().await;
+    let keys = ["one", "two"].map(|key| IdempotencyKey::parse(key).unwrap());
+    let fresh = |key| office.tickets.fresh_invoice(office.alice, opened.ticket_id, Some(key));
+    office.gateway.hold();
+    let both = join(fresh(&keys[0]), fresh(&keys[1]));
+    let ((one, two), ()) = join(both, async { office.gateway.release() }).await;
+    assert_eq!(office.gateway.issue_calls(), 3, "both had asked");
+    let (FreshInvoice::Issued(one), FreshInvoice::StillOpen(two)) = (one.unwrap(), two.unwrap()) else {
+        panic!("one is issued, and the other finds it open")
+    };
+    assert_eq!(one, two);
+    let ticket = office.ticket(opened.ticket_id).await;
+    assert_eq!(ticket.open_invoice().map(|invoice| invoice.payment_hash), Some(one.payment_hash));
+    assert_eq!(ticket.invoices().len(), 2);
+}
+
+#[tokio::test]
+async fn a_payment_hash_that_the_provider_repeats_makes_no_fresh_invoice() {
+    let office = Office::new();
+    let opened = office.open().await;
+    let other = office.open().await;
+    office.advance(901);
+    office.sweep().await;
+    for known in [&opened, &other] {
+        office.gateway.repeat_hash_of(known.ticket_id.as_uuid());
+        let refused = office.tickets.fresh_invoice(office.alice, opened.ticket_id, None).await;
+        assert!(matches!(refused, Err(TicketError::Gateway(GatewayError::Nonsense(_)))), "{refused:?}");
+    }
+    assert_eq!(office.ticket(opened.ticket_id).await.status(), TicketStatus::Expired);
 }
 
 #[tokio::test]

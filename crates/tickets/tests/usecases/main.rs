@@ -8,8 +8,11 @@
     reason = "tests"
 )]
 
+mod claims;
 mod invoicing;
 mod money;
 mod opening;
+mod proof;
 mod settlement;
+mod sweeping;
 mod world;

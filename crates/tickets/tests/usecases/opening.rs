@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use guiche_tickets::testing::{FakeGateway, MockInvoiceGateway, license_form};
 use guiche_tickets::{
     FormRefusal, GatewayError, InvoiceStatus, Network, OpenTicket, OperationId, TicketError, TicketEventKind,
@@ -33,7 +33,10 @@ async fn a_ticket_opens_with_an_invoice_at_the_operations_price() {
 #[tokio::test]
 async fn fifty_at_once_with_one_key_are_one_ticket_one_provider_call_and_equal_answers() {
     let office = Office::new();
-    let answers = join_all((0..50).map(|_| office.tickets.open(office.command(Some("key"))))).await;
+    office.gateway.hold();
+    let all = join_all((0..50).map(|_| office.tickets.open(office.command(Some("key")))));
+    // The provider answers only when every one of them has had its turn at the key.
+    let (answers, ()) = join(all, async { office.gateway.release() }).await;
     let first = answers[0].as_ref().unwrap();
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap() == first));
     assert_eq!((count(&office).await, office.gateway.issue_calls()), (1, 1));
@@ -62,8 +65,28 @@ async fn a_lost_answer_never_makes_a_second_invoice() {
         assert!(matches!(refused, Err(TicketError::Gateway(GatewayError::Unavailable(_)))), "{refused:?}");
         office.advance(100);
     }
-    office.tickets.open(office.command(Some("key"))).await.unwrap();
+    let began = office.now() - std::time::Duration::from_secs(200);
+    let opened = office.tickets.open(office.command(Some("key"))).await.unwrap();
     assert_eq!((office.gateway.invoices(), office.gateway.issue_calls(), count(&office).await), (1, 3, 1));
+    // The invoice is the one of the first request: the provider refuses another moment under the same key.
+    let invoice = office.ticket(opened.ticket_id).await.invoices()[0].clone();
+    assert_eq!((invoice.issued_at, invoice.expires_at), (began, began + std::time::Duration::from_secs(900)));
+}
+
+#[tokio::test]
+async fn a_payment_hash_that_the_provider_repeats_is_an_incident_and_frees_the_key() {
+    let office = Office::new();
+    let first = office.open().await;
+    office.gateway.repeat_hash_of(first.ticket_id.as_uuid());
+    for key in [Some("key"), None] {
+        let refused = office.tickets.open(office.command(key)).await;
+        let Err(refused) = refused else { panic!("{refused:?}") };
+        assert!(matches!(refused, TicketError::Gateway(GatewayError::Nonsense(_))), "{refused:?}");
+        assert_eq!(refused.kind(), guiche_kernel::ErrorKind::BadGateway);
+    }
+    assert_eq!(count(&office).await, 1);
+    let again = office.tickets.open(office.other_command("key")).await;
+    assert!(matches!(again, Err(TicketError::Gateway(_))), "the key is free for anything: {again:?}");
 }
 
 #[tokio::test]

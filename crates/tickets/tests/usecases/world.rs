@@ -8,7 +8,7 @@ use guiche_kernel::{Actor, Caller, Clock, Ids, Limit, Timestamp, UserId};
 use guiche_tickets::testing::{FakeGateway, MemoryCatalogue, MemoryStore, license_form, license_operation};
 use guiche_tickets::{
     IdempotencyKey, InvoiceGateway, Network, OpenTicket, Opened, OperationId, PaymentFact, PaymentHash,
-    Ticket, TicketError, TicketEventKind, TicketId, TicketPorts, TicketSettings, Tickets,
+    Ticket, TicketError, TicketEventKind, TicketId, TicketPorts, TicketSettings, TicketStore, Tickets,
 };
 
 pub struct Office {
@@ -28,16 +28,41 @@ impl Office {
     }
 
     pub fn with(gateway: Arc<FakeGateway>, provider: Arc<dyn InvoiceGateway>) -> Self {
+        let payer = gateway.clone();
+        Self::on(gateway, provider, payer, |store| Arc::new(store))
+    }
+
+    /// An office that asks these for itself and for the payer.
+    pub fn asking(
+        gateway: Arc<FakeGateway>,
+        provider: Arc<dyn InvoiceGateway>,
+        payer: Arc<dyn InvoiceGateway>,
+    ) -> Self {
+        Self::on(gateway, provider, payer, |store| Arc::new(store))
+    }
+
+    /// An office that sees its storage through something.
+    pub fn over(wrap: impl FnOnce(MemoryStore) -> Arc<dyn TicketStore>) -> Self {
+        let gateway = Arc::new(FakeGateway::on(Network::Regtest));
+        Self::on(gateway.clone(), gateway.clone(), gateway, wrap)
+    }
+
+    fn on(
+        gateway: Arc<FakeGateway>,
+        provider: Arc<dyn InvoiceGateway>,
+        payer: Arc<dyn InvoiceGateway>,
+        wrap: impl FnOnce(MemoryStore) -> Arc<dyn TicketStore>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::default());
         let ids = Ids::new(clock.clone(), Arc::new(SeededRandomness::new(3)));
         let store = MemoryStore::new();
         let (alice, bob) =
             (store.add_account(UserId::new(ids.uuid())), store.add_account(UserId::new(ids.uuid())));
         let ports = TicketPorts {
-            store: Arc::new(store.clone()),
+            store: wrap(store.clone()),
             catalogue: Arc::new(MemoryCatalogue::of(vec![license_operation()])),
             provider,
-            payer: gateway.clone(),
+            payer,
             clock: clock.clone(),
             timer: clock.clone(),
             ids: ids.clone(),
@@ -53,6 +78,13 @@ impl Office {
             form: license_form(),
             key: key.map(|key| IdempotencyKey::parse(key).unwrap()),
         }
+    }
+
+    /// As [`command`](Self::command), for another form.
+    pub fn other_command(&self, key: &str) -> OpenTicket {
+        let mut command = self.command(Some(key));
+        command.form.insert("cnh_mirror".to_owned(), "987654321".into());
+        command
     }
 
     pub async fn open(&self) -> Opened {

@@ -82,14 +82,17 @@ pub async fn a_refused_save_does_not_poison_the_transaction(fixture: &impl Store
     save(&store, &ticket).await.expect("saved");
 
     let mut tx = store.begin(alice.into()).await.expect("begun");
-    let mut clash = tx.tickets().lock(ticket.id()).await.expect("asked").expect("there");
-    let mut good = clash.clone();
-    let mut invoice = world.invoice(world.ids.uuid());
+    let read = tx.tickets().lock(ticket.id()).await.expect("asked").expect("there");
+    let mut good = read.clone();
+    let invoice = world.invoice(world.ids.uuid());
     good.reissue(invoice.clone(), now).expect("expired");
-    invoice.payment_hash = other.invoices()[0].payment_hash;
-    clash.reissue(invoice, now).expect("expired");
-    let duplicate = tx.tickets().save(&clash).await;
-    assert!(matches!(duplicate, Err(StoreError::Duplicate)), "{duplicate:?}");
+    // Another's payment hash, and one that the ticket had itself.
+    for payment_hash in [other.invoices()[0].payment_hash, hash] {
+        let mut clash = Locked::after_row_lock(read.clone());
+        clash.reissue(crate::Invoice { payment_hash, ..invoice.clone() }, now).expect("expired");
+        let duplicate = tx.tickets().save(&clash).await;
+        assert!(matches!(duplicate, Err(StoreError::Duplicate)), "{duplicate:?}");
+    }
     let conflict = tx.tickets().save(&stale).await;
     assert!(matches!(conflict, Err(StoreError::Conflict)), "{conflict:?}");
     let good = Locked::after_row_lock(good);

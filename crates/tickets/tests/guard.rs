@@ -1,4 +1,4 @@
-//! The guard of the money path, seen from the provider's side: invoices that are right but for one thing, made with
+//! The guard of the money path against what a provider may send: invoices that are right but for one thing, made with
 //! lightning-invoice itself. Not one of them may become a QR code.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
