@@ -372,5 +372,5 @@ const fn service_of(record: &TicketRecord) -> Service {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
