@@ -2,14 +2,13 @@
 
 use guiche_tickets::{InvoiceStatus, TicketEventKind, TicketStatus};
 
-use crate::scene::{Scene, number, refusal};
+use crate::scene::{PAY, Scene, number, refusal};
 
 /// A change of one valid row, and the constraint that refuses it.
 const REFUSED: &[(&str, &str)] = &[
     ("users SET email = 'ab', email_key = 'ab'", "users_email_length"),
     ("users SET email_key = 'Alice@example.org'", "users_email_key_is_lower_case"),
     ("users SET password_hash = ''", "users_password_hash_length"),
-    ("users SET epoch = -1", "users_epoch_counts_up"),
     ("sessions SET ends_at = issued_at", "sessions_end_after_their_start"),
     (r"refresh_tokens SET token_hash = '\x00'", "refresh_tokens_hash_length"),
     ("operations SET name = 'Not A Name'", "operations_name_form"),
@@ -80,7 +79,12 @@ async fn every_check_refuses_its_illegal_row() {
     scene.citizen("alice@example.org").await;
     let client = scene.superuser().await;
     for (change, constraint) in REFUSED {
-        let refused = refusal(&client, &format!("UPDATE {change}")).await;
+        // A ticket cannot be changed without its version.
+        let legal = change.replace("tickets SET status", "tickets SET version = version + 1, status");
+        let legal = legal.replace("tickets SET paid_at", "tickets SET version = version + 1, paid_at");
+        let legal =
+            legal.replace("tickets SET cancelled_at", "tickets SET version = version + 1, cancelled_at");
+        let refused = refusal(&client, &format!("UPDATE {legal}")).await;
         assert!(refused.starts_with("23"), "{change}: {refused}");
         assert_eq!(refused.split(' ').nth(1), Some(*constraint), "{change}: {refused}");
     }
@@ -94,9 +98,19 @@ async fn every_check_refuses_its_illegal_row() {
         .unwrap();
     for row in rows {
         let name: String = row.get(0);
-        let implied = name == "invoices_preimage_proves_payment";
+        // These two have tests of their own, below.
+        let implied = ["invoices_preimage_proves_payment", "users_epoch_counts_up"].contains(&name.as_str());
         assert!(implied || REFUSED.iter().any(|(_, constraint)| *constraint == name), "{name} has no case");
     }
+}
+
+/// Of an account that is there, the epoch cannot fall at all.
+#[tokio::test]
+async fn an_account_does_not_begin_below_zero() {
+    let scene = Scene::new().await;
+    let below = "INSERT INTO users VALUES (gen_random_uuid(), 'x@y.org', 'x@y.org', 'h', -1, now(), now())";
+    let refused = refusal(&scene.superuser().await, below).await;
+    assert!(refused.contains("users_epoch_counts_up"), "{refused}");
 }
 
 #[tokio::test]
@@ -109,7 +123,7 @@ async fn a_preimage_without_a_payment_is_refused() {
     let client = scene.superuser().await;
     let refused = refusal(&client, &format!(r"UPDATE invoices SET preimage = '\x{hex}'")).await;
     assert!(refused.contains("invoices_preimage_proves_payment"), "{refused}");
-    let proven = format!(r"UPDATE invoices SET status = 'paid', paid_at = expires_at, preimage = '\x{hex}'");
+    let proven = format!(r"{PAY}; UPDATE invoices SET preimage = '\x{hex}'");
     client.batch_execute(&proven).await.unwrap();
 }
 
@@ -161,7 +175,7 @@ async fn what_must_be_unique_is() {
         let refused = refusal(&client, &sql).await;
         assert!(refused.starts_with("23505") && refused.contains(constraint), "{sql}: {refused}");
     }
-    client.batch_execute("UPDATE invoices SET status = 'paid', paid_at = expires_at").await.unwrap();
+    client.batch_execute(PAY).await.unwrap();
     let refused = refusal(&client, &copy(&format!("{other}, 2, 'p', 'paid', paid_at"))).await;
     assert!(refused.contains("invoices_one_paid"), "{refused}");
 }

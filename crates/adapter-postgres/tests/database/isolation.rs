@@ -136,6 +136,9 @@ async fn what_a_ticket_is_about_cannot_be_changed_and_nothing_can_be_deleted() {
             "UPDATE invoices SET expires_at = 'infinity'",
             "UPDATE outbox SET kind = kind",
             "UPDATE operations SET price_sats = 1",
+            "UPDATE tickets SET created_at = created_at",
+            "UPDATE invoices SET bolt11 = bolt11",
+            "UPDATE idempotency_claims SET key = key",
             "INSERT INTO operations VALUES (2, 'x', 'x', 1, '{}')",
             "DELETE FROM users",
             "DELETE FROM tickets",
@@ -169,6 +172,8 @@ async fn what_a_ticket_is_about_cannot_be_changed_and_nothing_can_be_deleted() {
         (&worker, "SELECT * FROM refresh_tokens"),
         (&worker, "SELECT user_id FROM sessions"),
         (&worker, "INSERT INTO users SELECT"),
+        (&worker, "INSERT INTO tickets SELECT * FROM tickets"),
+        (&worker, "INSERT INTO idempotency_claims SELECT * FROM idempotency_claims"),
         (&worker, "SELECT credentials_by_email('alice@example.org')"),
         (&app, "SELECT claim_due_invoices(now(), now(), 1)"),
     ] {

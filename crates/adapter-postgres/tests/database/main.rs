@@ -2,11 +2,16 @@
 //! the stores behave when the database does not.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod calls;
 mod catalogue;
+mod changes;
 mod constraints;
 mod failures;
 mod isolation;
 mod migrations;
 mod plans;
+mod privileges;
+mod races;
 mod roles;
+mod runtimes;
 mod scene;

@@ -16,6 +16,7 @@ async fn catalogue(client: &Client) -> Vec<String> {
             FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1",
         "SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
             FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1",
+        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
         "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
         "SELECT pg_get_functiondef(oid) || ' ' || proowner::regrole || ' ' || coalesce(proacl::text, '')
             FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1",

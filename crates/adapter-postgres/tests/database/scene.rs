@@ -83,7 +83,33 @@ impl Scene {
             ends_at: now + Duration::from_hours(48),
         };
         self.stores.users().open_session(&caller, session).await.unwrap();
-        let request = ClaimRequest {
+        let claimed = self.stores.tickets().claim(caller, &self.request()).await.unwrap();
+        assert!(matches!(claimed, ClaimOutcome::Mine(_)));
+        caller
+    }
+
+    /// So many tickets more, and invoices of them, a minute apart and back from now. Past all triggers and foreign keys.
+    pub(crate) async fn fill(&self, caller: Caller, status: &str, count: u32) {
+        let fill = format!(
+            "BEGIN; SET LOCAL session_replication_role = replica;
+            INSERT INTO tickets SELECT gen_random_uuid(), '{0}', 1, 'x', 50000, '{{}}', '{status}', 1,
+                now() - n * interval '1 minute', now(), CASE '{status}' WHEN 'cancelled' THEN now() END, NULL, NULL,
+                now() + n * interval '1 minute'
+            FROM generate_series(1, {count}) n;
+            INSERT INTO invoices SELECT sha256(id::text::bytea), id, user_id, amount_sats, 1, id::text, 'b', created_at,
+                expires_at, CASE '{status}' WHEN 'pending' THEN 'open' ELSE 'expired' END
+            FROM tickets WHERE user_id = '{0}' AND status = '{status}'
+            ON CONFLICT DO NOTHING;
+            COMMIT",
+            caller.user_id
+        );
+        self.superuser().await.batch_execute(&fill).await.unwrap();
+    }
+
+    /// To open a ticket, now.
+    pub(crate) fn request(&self) -> ClaimRequest {
+        let now = self.clock.now();
+        ClaimRequest {
             route: Route::OpenTicket,
             key: IdempotencyKey::parse("k").unwrap(),
             fingerprint: Fingerprint::of(&"body").unwrap(),
@@ -91,10 +117,7 @@ impl Scene {
             now,
             claimed_until: now + Duration::from_secs(30),
             renew_before: now,
-        };
-        let claimed = self.stores.tickets().claim(caller, &request).await.unwrap();
-        assert!(matches!(claimed, ClaimOutcome::Mine(_)));
-        caller
+        }
     }
 
     pub(crate) async fn app(&self) -> Client {
@@ -122,6 +145,12 @@ pub(crate) const PERSONAL: [(&str, &str); 7] = [
     ("outbox", "user_id"),
     ("idempotency_claims", "user_id"),
 ];
+
+/// Pays every ticket by its invoice, in one transaction.
+pub(crate) const PAY: &str = "
+    UPDATE tickets t SET version = t.version + 1, status = 'paid', paid_at = i.expires_at
+    FROM invoices i WHERE i.ticket_id = t.id;
+    UPDATE invoices SET status = 'paid', paid_at = expires_at";
 
 /// The first column of the first row.
 pub(crate) async fn number(client: &Client, sql: &str) -> i64 {

@@ -1,0 +1,100 @@
+//! Who may do what, word by word: a grant that nobody decided on fails here.
+
+use guiche_adapter_postgres::testing::TestDatabase;
+
+use crate::scene::texts;
+
+async fn held(query: &str) -> Vec<String> {
+    let database = TestDatabase::new().await;
+    texts(&database.raw(&database.superuser_url()).await, query).await
+}
+
+/// On whole tables, views and sequences, by anybody but their owner.
+const TABLES: &[&str] = &[
+    "__diesel_schema_migrations guiche_app: SELECT",
+    "__diesel_schema_migrations guiche_worker: SELECT",
+    "idempotency_claims guiche_app: DELETE, INSERT, SELECT",
+    "idempotency_claims guiche_worker: DELETE, SELECT",
+    "invoices guiche_app: INSERT, SELECT",
+    "invoices guiche_worker: INSERT, SELECT",
+    "operations guiche_app: SELECT",
+    "operations guiche_worker: SELECT",
+    "outbox guiche_app: INSERT, SELECT",
+    "outbox guiche_worker: INSERT, SELECT",
+    "refresh_tokens guiche_app: INSERT, SELECT",
+    "sessions guiche_app: INSERT, SELECT",
+    "sessions guiche_worker: DELETE",
+    "ticket_readings guiche_app: SELECT",
+    "ticket_readings guiche_worker: SELECT",
+    "tickets guiche_app: INSERT, SELECT",
+    "tickets guiche_worker: SELECT",
+    "users guiche_app: INSERT, SELECT",
+];
+
+/// On single columns.
+const COLUMNS: &[&str] = &[
+    "idempotency_claims guiche_app: UPDATE (fingerprint, subject, requested_at, claimed_until, touched_at, ticket_id, payment_hash)",
+    "idempotency_claims guiche_worker: UPDATE (ticket_id, payment_hash)",
+    "invoices guiche_app: UPDATE (status, paid_at, preimage, refunded_at)",
+    "invoices guiche_worker: UPDATE (status, paid_at, preimage, refunded_at, leased_until)",
+    "refresh_tokens guiche_app: UPDATE (spent_at)",
+    "refresh_tokens guiche_auth: SELECT (token_hash, family_id, user_id)",
+    "sessions guiche_app: UPDATE (revoked_at)",
+    "sessions guiche_worker: SELECT (id, ends_at)",
+    "tickets guiche_app: UPDATE (status, version, updated_at, cancelled_at, processing_at, completed_at, expires_at, paid_at)",
+    "tickets guiche_worker: UPDATE (status, version, updated_at, cancelled_at, processing_at, completed_at, expires_at, paid_at)",
+    "users guiche_app: UPDATE (password_hash, epoch, updated_at)",
+    "users guiche_auth: SELECT (id, email_key, password_hash, epoch)",
+];
+
+/// On functions.
+const FUNCTIONS: &[(&str, &str)] = &[
+    (
+        "guiche_app",
+        "become register account_of credentials_of credentials_by_email session_by_token_hash open_session rotate_token
+        revoke_family_of change_password find_ticket ticket_of list_tickets open_ticket insert_ticket claim_key find_done
+        release_key",
+    ),
+    ("guiche_app, guiche_worker", "lock_ticket save_ticket add_invoices push_events complete_key"),
+    ("guiche_worker", "claim_due_invoices prune_claims prune_sessions"),
+    // Triggers need no privilege to run.
+    ("nobody", "refuse ticket_is_whole"),
+];
+
+#[tokio::test]
+async fn privileges_on_tables_are_these() {
+    let query = "
+        SELECT c.relname || ' ' || coalesce(nullif(g.grantee, 0)::regrole::text, 'PUBLIC') || ': '
+            || string_agg(g.privilege_type || CASE WHEN g.is_grantable THEN '*' ELSE '' END, ', ' ORDER BY g.privilege_type)
+        FROM pg_class c, aclexplode(c.relacl) g
+        WHERE c.relnamespace = 'public'::regnamespace AND g.grantee <> c.relowner
+        GROUP BY c.relname, g.grantee ORDER BY 1";
+    assert_eq!(held(query).await, TABLES);
+}
+
+#[tokio::test]
+async fn privileges_on_columns_are_these() {
+    let query = "
+        SELECT c.relname || ' ' || coalesce(nullif(g.grantee, 0)::regrole::text, 'PUBLIC') || ': ' || g.privilege_type
+            || ' (' || string_agg(a.attname || CASE WHEN g.is_grantable THEN '*' ELSE '' END, ', ' ORDER BY a.attnum) || ')'
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) g
+        WHERE c.relnamespace = 'public'::regnamespace
+        GROUP BY c.relname, g.grantee, g.privilege_type ORDER BY 1";
+    assert_eq!(held(query).await, COLUMNS);
+}
+
+#[tokio::test]
+async fn privileges_on_functions_are_these() {
+    let query = "
+        SELECT p.proname || ': ' || coalesce(string_agg(r.rolname, ', ' ORDER BY r.rolname), 'nobody')
+        FROM pg_proc p LEFT JOIN pg_roles r ON r.oid <> p.proowner AND NOT r.rolsuper
+            AND r.rolname ~ '^guiche_(app|auth|owner|worker)$' AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+        WHERE p.pronamespace = 'public'::regnamespace
+        GROUP BY p.oid, p.proname ORDER BY 1";
+    let mut listed: Vec<String> = FUNCTIONS
+        .iter()
+        .flat_map(|(roles, names)| names.split_whitespace().map(move |name| format!("{name}: {roles}")))
+        .collect();
+    listed.sort();
+    assert_eq!(held(query).await, listed);
+}
