@@ -191,7 +191,12 @@ fn resolve(directory: &Path) -> Result<PathBuf, EmbeddedError> {
 }
 
 fn no_home(directory: &Path) -> impl FnOnce(io::Error) -> EmbeddedError + '_ {
-    move |source| EmbeddedError::NoHome { directory: directory.to_path_buf(), source }
+    move |source| {
+        let kind = source.kind();
+        let in_its_place = matches!(kind, io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory);
+        let source = if in_its_place { io::Error::new(kind, "a file is in its place") } else { source };
+        EmbeddedError::NoHome { directory: directory.to_path_buf(), source }
+    }
 }
 
 fn parent_of(path: &Path) -> &Path {

@@ -157,7 +157,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut chain = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        chain.push_str(&format!(": {error}"));
+        // Many a message quotes its cause already.
+        let text = error.to_string();
+        if !chain.contains(&text) {
+            chain.push_str(&format!(": {text}"));
+        }
         source = error.source();
     }
     chain
@@ -179,6 +183,25 @@ mod tests {
             assert!(help.contains("Example:\n"), "{}", command.get_name());
             assert!(!help.contains("0.0.0.0"), "no example opens a development server to the network");
         }
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        #[derive(Debug)]
+        struct Failed(&'static str, io::Error);
+        impl std::fmt::Display for Failed {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl std::error::Error for Failed {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.1)
+            }
+        }
+        let told = |message| chain(&Failed(message, io::Error::other("it is away")));
+        assert_eq!(told("cannot open it: it is away; try again"), "cannot open it: it is away; try again");
+        assert_eq!(told("cannot open it"), "cannot open it: it is away");
     }
 
     #[test]
