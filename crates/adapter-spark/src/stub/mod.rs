@@ -48,10 +48,11 @@ pub enum PayMoment {
     #[default]
     Now,
     /// After the expiry, as a payment held up on its way can arrive: now, or, where the invoice is still open, one
-    /// second after its expiry, so that nobody has to wait for it.
+    /// second after its expiry, so that nobody has to wait for it: until then its money is on its way.
     Late,
     /// At exactly this moment, however it lies to the expiry and to the present: to play a payment that is noticed
-    /// long after it was made. Only a moment before the invoice was asked for is refused.
+    /// long after it was made. Only a moment before the invoice was asked for is refused. Until a moment in the future
+    /// the money is on its way.
     At(Timestamp),
 }
 
@@ -156,7 +157,7 @@ impl SparkStub {
     async fn status(&self, id: &InvoiceId) -> Result<Option<ProviderStatus>, GatewayError> {
         let Some(facts) = Facts::read(id, &self.keys) else { return Ok(None) };
         let paid_at = self.paid_at(&facts).await.map_err(unavailable)?;
-        Ok(Some(status_of(paid_at)))
+        Ok(Some(self.status_of(paid_at)))
     }
 
     async fn look(&self, id: &InvoiceId) -> Result<Option<ProviderStatus>, GatewayError> {
@@ -165,7 +166,7 @@ impl SparkStub {
             Some(paid_at) => Some(paid_at),
             None => self.count_look(&facts).await.map_err(unavailable)?,
         };
-        Ok(Some(status_of(paid_at)))
+        Ok(Some(self.status_of(paid_at)))
     }
 
     /// Counts a look at an unpaid invoice, and pays it when it is time. When the ledger fails, the next look tries again.
@@ -182,6 +183,15 @@ impl SparkStub {
             Recorded::First => now,
             Recorded::Before(paid_at) => paid_at,
         }))
+    }
+
+    /// A payment is told from its moment on, never before: told early, the money path would take it for one made now.
+    fn status_of(&self, paid_at: Option<Timestamp>) -> ProviderStatus {
+        match paid_at {
+            None => ProviderStatus::Unpaid,
+            Some(moment) if moment > self.clock.now() => ProviderStatus::InFlight,
+            paid_at @ Some(_) => ProviderStatus::Paid { paid_at },
+        }
     }
 
     async fn paid_at(&self, facts: &Facts) -> Result<Option<Timestamp>, LedgerError> {
@@ -230,13 +240,6 @@ fn moment_of_payment(facts: &Facts, moment: PayMoment, now: Timestamp) -> Result
         }
         // As storage will give it back, so that the first answer and all later ones are equal.
         PayMoment::At(at) => Ok(truncate_to_micros(at.to_offset(UtcOffset::UTC))),
-    }
-}
-
-const fn status_of(paid_at: Option<Timestamp>) -> ProviderStatus {
-    match paid_at {
-        None => ProviderStatus::Unpaid,
-        paid_at @ Some(_) => ProviderStatus::Paid { paid_at },
     }
 }
 

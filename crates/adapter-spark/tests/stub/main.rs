@@ -6,6 +6,7 @@ mod issuing;
 mod ledger;
 mod looks;
 mod paying;
+mod settling;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,6 +66,6 @@ async fn paid_at(stub: &Arc<SparkStub>, id: &InvoiceId) -> Option<Timestamp> {
     match stub.provider_view().status(id).await.unwrap().unwrap() {
         ProviderStatus::Paid { paid_at } => Some(paid_at.unwrap()),
         ProviderStatus::Unpaid => None,
-        ProviderStatus::InFlight => panic!("the stub has nothing in flight"),
+        ProviderStatus::InFlight => panic!("the payment lies in the future"),
     }
 }

@@ -59,6 +59,35 @@ async fn late_payment_can_be_played_without_waiting_for_the_expiry() {
     assert_eq!(stub.force_pay(&two.id, PayMoment::Late).await.unwrap().paid_at, place.clock.now());
 }
 
+/// A payment that is not there yet is on its way, to everybody, and paid from its moment on.
+#[tokio::test]
+async fn a_payment_in_the_future_is_in_flight_until_then() {
+    let place = Place::new();
+    let stub = place.open();
+    let (late, chosen) = (place.issued(&stub, 1).await, place.issued(&stub, 2).await);
+    let expiry = place.clock.now() + LIFETIME;
+    let arrives = stub.force_pay(&late.id, PayMoment::Late).await.unwrap().paid_at;
+    assert_eq!(stub.force_pay(&chosen.id, PayMoment::At(arrives)).await.unwrap().paid_at, arrives);
+    let micro = Duration::from_micros(1);
+    for (now, expected) in [
+        (place.clock.now(), ProviderStatus::InFlight),
+        (expiry, ProviderStatus::InFlight),
+        (arrives - micro, ProviderStatus::InFlight),
+        (arrives, ProviderStatus::Paid { paid_at: Some(arrives) }),
+        (arrives + micro, ProviderStatus::Paid { paid_at: Some(arrives) }),
+    ] {
+        place.clock.set(now);
+        for id in [&late.id, &chosen.id] {
+            for view in [stub.provider_view(), stub.payer_view(), place.open().provider_view()] {
+                // As often as an unpaid invoice needs to be looked at to be paid now.
+                for _ in 0..SparkStub::LOOKS_UNTIL_PAID {
+                    assert_eq!(view.status(id).await.unwrap(), Some(expected), "at {now}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_payment_noticed_long_after_it_was_made_can_be_played() {
     let place = Place::new();
