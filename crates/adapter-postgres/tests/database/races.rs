@@ -9,14 +9,14 @@ use tokio_postgres::Client;
 
 use crate::scene::{Scene, number, texts};
 
-/// Until somebody waits for a lock in this database.
-async fn somebody_waits(observer: &Client, database: &TestDatabase) {
+/// Until so many wait for a lock in this database.
+async fn wait_for(sessions: i64, observer: &Client, database: &TestDatabase) {
     let waiting = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
         database.name()
     );
     for _ in 0..600 {
-        if number(observer, &waiting).await > 0 {
+        if number(observer, &waiting).await >= sessions {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -29,21 +29,24 @@ async fn of_two_takeovers_at_once_one_has_the_claim() {
     let scene = Scene::new().await;
     let alice = scene.citizen("alice@example.org").await;
     scene.clock.advance(Duration::from_secs(31));
-    let again = ClaimRequest { renew_before: scene.clock.now() - Duration::from_hours(1), ..scene.request() };
-    let (app, observer) = (scene.app().await, scene.superuser().await);
-    // The first one has taken the claim over and not yet committed.
-    let hex: String = again.fingerprint.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let takeover = format!(
-        r"SELECT outcome FROM claim_key('{}', 0, '{}', 'k', '\x{hex}', '{}', '{}', '{}', '{}')",
-        alice.user_id, again.route, again.subject, again.now, again.claimed_until, again.renew_before
-    );
-    app.batch_execute("BEGIN").await.unwrap();
-    assert_eq!(texts(&app, &takeover).await, ["mine"]);
-    let store = scene.stores.tickets();
-    let second = tokio::spawn(async move { store.claim(alice, &again).await });
-    somebody_waits(&observer, &scene.database).await;
-    app.batch_execute("COMMIT").await.unwrap();
-    assert!(matches!(second.await.unwrap().unwrap(), ClaimOutcome::Busy));
+    let renew_before = scene.clock.now() - Duration::from_hours(1);
+    let (keeper, observer) = (scene.superuser().await, scene.superuser().await);
+    // A lock on the row lets both learn that the claim exists, and then stops them in the middle: each would take it over.
+    keeper.batch_execute("BEGIN; SELECT FROM idempotency_claims FOR SHARE").await.unwrap();
+    let takeovers = [scene.request(), scene.request()].map(|request| {
+        let (store, request) = (scene.stores.tickets(), ClaimRequest { renew_before, ..request });
+        tokio::spawn(async move { store.claim(alice, &request).await })
+    });
+    wait_for(2, &observer, &scene.database).await;
+    keeper.batch_execute("COMMIT").await.unwrap();
+    let mut mine = 0;
+    for takeover in takeovers {
+        let outcome = takeover.await.unwrap().unwrap();
+        let is_mine = matches!(outcome, ClaimOutcome::Mine(_));
+        assert!(is_mine || outcome == ClaimOutcome::Busy, "{outcome:?}");
+        mine += u32::from(is_mine);
+    }
+    assert_eq!(mine, 1);
 }
 
 #[tokio::test]

@@ -68,6 +68,29 @@ async fn a_table_whose_isolation_was_switched_off_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_policy_that_does_not_ask_who_is_there_is_noticed() {
+    let database = TestDatabase::new().await;
+    let admin = database.raw(&database.superuser_url()).await;
+    for (policy, opens) in [
+        ("FOR SELECT TO guiche_app USING (true)", true),
+        ("FOR SELECT TO guiche_app USING (status <> 'refunded')", true),
+        ("FOR SELECT TO PUBLIC USING (1 = 1)", true),
+        ("FOR INSERT TO guiche_app WITH CHECK (1 = 1)", true),
+        ("AS RESTRICTIVE TO guiche_app USING (true)", false),
+        ("TO guiche_worker USING (1 = 1)", false),
+    ] {
+        admin.batch_execute(&format!("CREATE POLICY further ON tickets {policy}")).await.unwrap();
+        let checked = check(database.app_url(), database.worker_url()).await;
+        admin.batch_execute("DROP POLICY further ON tickets").await.unwrap();
+        match checked {
+            Ok(()) => assert!(!opens, "{policy}"),
+            Err(RoleError::Unisolated { table, .. }) => assert!(opens && table == "tickets", "{policy}"),
+            Err(other) => panic!("{policy}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_url_is_noticed_at_once_and_not_repeated() {
     let database = TestDatabase::new().await;
     let nowhere = "postgresql://guiche_app:hidden@%2Fnowhere/guiche".to_owned();
