@@ -141,8 +141,12 @@ CREATE FUNCTION credentials_of(p_user uuid, p_epoch integer)
 RETURNS TABLE (user_id uuid, password_hash text, epoch integer)
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM become(p_user, p_epoch);
-    RETURN QUERY SELECT u.id, u.password_hash, u.epoch FROM users u WHERE u.id = p_user;
+    PERFORM set_config('app.user_id', p_user::text, true);
+    -- One reading: between two, the password could be changed, and the caller be told that the one they know is wrong.
+    RETURN QUERY SELECT u.id, u.password_hash, u.epoch FROM users u WHERE u.id = p_user AND u.epoch = p_epoch;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the session of this caller has ended' USING ERRCODE = 'GU401', CONSTRAINT = 'guiche_revoked';
+    END IF;
 END
 $$;
 

@@ -39,7 +39,6 @@ DECLARE
     -- Not in the query: beside row-level security an expression would keep the place from being found in the index.
     after_moment timestamptz := coalesce(p_after, 'infinity');
     after_id uuid := coalesce(p_after_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
-    page_offset bigint := least(p_offset, 10000);
     page_limit bigint := CASE WHEN p_offset > 10000 THEN 0 ELSE p_limit END;
 BEGIN
     PERFORM become(p_user, p_epoch);
@@ -63,7 +62,7 @@ BEGIN
             WHERE t.user_id = p_user
                 AND (t.created_at, t.id) < (after_moment, after_id)
             ORDER BY t.created_at DESC, t.id DESC
-            LIMIT page_limit OFFSET page_offset
+            LIMIT page_limit OFFSET p_offset
         ) page ON true
         ORDER BY page.created_at DESC, page.id DESC;
     ELSE
@@ -86,7 +85,7 @@ BEGIN
                 AND t.status = p_status
                 AND (t.created_at, t.id) < (after_moment, after_id)
             ORDER BY t.created_at DESC, t.id DESC
-            LIMIT page_limit OFFSET page_offset
+            LIMIT page_limit OFFSET p_offset
         ) page ON true
         ORDER BY page.created_at DESC, page.id DESC;
     END IF;

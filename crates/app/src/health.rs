@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use guiche_kernel::{Clock, Timestamp};
 use serde::Serialize;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::shutdown::Shutdown;
@@ -53,9 +53,12 @@ pub trait Check: Send + Sync {
 pub struct Health {
     shutdown: Shutdown,
     checks: Vec<(&'static str, Arc<dyn Check>)>,
+    clock: Arc<dyn Clock>,
     /// What the checks last found, and when. Held while they are asked: whoever comes then waits for that answer.
-    found: Arc<Mutex<Option<(Instant, Vec<(&'static str, Finding)>)>>>,
+    found: Arc<Mutex<Option<(Timestamp, Findings)>>>,
 }
+
+type Findings = Vec<(&'static str, Finding)>;
 
 /// How everything is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,14 +76,15 @@ pub struct Entry {
     status: State,
     /// Seconds since it last worked.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_success_age_seconds: Option<u64>,
 }
 
 impl Health {
     /// Nothing to check but the shutdown.
     #[must_use]
-    pub fn new(shutdown: Shutdown) -> Self {
-        Self { shutdown, checks: Vec::new(), found: Arc::default() }
+    pub fn new(shutdown: Shutdown, clock: Arc<dyn Clock>) -> Self {
+        Self { shutdown, checks: Vec::new(), clock, found: Arc::default() }
     }
 
     /// Adds a check.
@@ -94,14 +98,15 @@ impl Health {
     pub async fn report(&self) -> Report {
         let stopping = if self.shutdown.has_begun() { State::Down } else { State::Ok };
         let mut remembered = self.found.lock().await;
+        let now = self.clock.now();
         let mut found = match remembered.take() {
-            Some((at, found)) if at.elapsed() < REMEMBERED => {
+            Some((at, found)) if (now - at).unsigned_abs() < REMEMBERED => {
                 *remembered = Some((at, found.clone()));
                 found
             }
             Some(_) | None => {
                 let found = self.ask().await;
-                *remembered = Some((Instant::now(), found.clone()));
+                *remembered = Some((now, found.clone()));
                 found
             }
         };
@@ -111,7 +116,7 @@ impl Health {
     }
 
     /// Asks all checks at once.
-    async fn ask(&self) -> Vec<(&'static str, Finding)> {
+    async fn ask(&self) -> Findings {
         let asked = self.checks.iter().map(|(name, check)| async move {
             let silent = Finding { state: check.when_silent(), last_success_age: None };
             (*name, tokio::time::timeout(PATIENCE, check.check()).await.unwrap_or(silent))
@@ -121,7 +126,7 @@ impl Health {
 }
 
 impl Report {
-    fn of(found: Vec<(&'static str, Finding)>) -> Self {
+    fn of(found: Findings) -> Self {
         let has = |state| found.iter().any(|(_, finding)| finding.state == state);
         let status = if has(State::Down) {
             State::Down
@@ -165,14 +170,15 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn however_many_ask_the_checks_are_made_once_a_second() {
         let (shutdown, check) = (Shutdown::default(), Arc::new(Counted::default()));
-        let health = Health::new(shutdown.clone()).with("database", check.clone());
+        let clock = Arc::new(guiche_kernel::testing::ManualClock::default());
+        let health = Health::new(shutdown.clone(), clock.clone()).with("database", check.clone());
         let reports = join_all((0..100).map(|_| health.report())).await;
         assert!(reports.iter().all(Report::is_ready));
         assert_eq!(check.0.load(Ordering::Relaxed), 1);
-        tokio::time::advance(REMEMBERED).await;
+        clock.advance(REMEMBERED);
         assert!(health.report().await.is_ready());
         assert_eq!(check.0.load(Ordering::Relaxed), 2);
         shutdown.begin();

@@ -113,7 +113,7 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
         limits: Limits::new(config.http.limits, &monotonic()),
         timeouts: Timeouts::default(),
     };
-    let health = Health::new(shutdown.clone())
+    let health = Health::new(shutdown.clone(), Arc::clone(&clock))
         .with("database", Arc::new(DatabaseCheck(stores.clone())))
         .with("migrations", Arc::new(MigrationsCheck(stores.clone())))
         .with("payments", payments.seen);

@@ -36,7 +36,7 @@ struct Shard<K> {
     swept_at: u64,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Pass { remaining: u64, reset: Duration },
     Refuse { retry_after: Duration, reset: Duration },

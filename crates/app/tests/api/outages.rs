@@ -97,6 +97,8 @@ async fn without_the_database_every_route_says_so_and_comes_back_by_itself() {
     app.me(&user.token).await.json(200);
     let answer = app.post("/api/v1/tickets").token(&user.token).key("k").body(&order()).send().await;
     answer.json(201);
+    // What the probe found is told for a second.
+    world.advance(1);
     assert_eq!(app.get("/readyz").send().await.status, 200);
     let logout = json!({ "refresh_token": user.refresh });
     app.post("/api/v1/auth/logout").body(&logout).send().await.empty();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use guiche_app::health::{Check, Finding, Health, State};
+use guiche_app::system::SystemClock;
 use serde_json::{Value, json};
 
 use crate::support::{Setup, server};
@@ -24,9 +25,11 @@ impl Check for Fixed {
 
 async fn readiness(checks: Vec<(&'static str, Fixed)>) -> (u16, Value) {
     let setup = Setup::default();
-    let health = checks.into_iter().fold(Health::new(setup.shutdown.clone()), |health, (name, check)| {
-        health.with(name, Arc::new(check))
-    });
+    let health = checks
+        .into_iter()
+        .fold(Health::new(setup.shutdown.clone(), Arc::new(SystemClock)), |health, (name, check)| {
+            health.with(name, Arc::new(check))
+        });
     let response = Setup { health, ..setup }.start().get("/readyz").await;
     (response.status().as_u16(), response.json().await.unwrap())
 }

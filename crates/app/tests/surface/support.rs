@@ -17,6 +17,7 @@ use guiche_app::http::{
 };
 use guiche_app::require;
 use guiche_app::shutdown::Shutdown;
+use guiche_app::system::SystemClock;
 use guiche_kernel::testing::{ManualClock, SeededRandomness};
 use guiche_kernel::{Ids, UserId};
 use serde::Deserialize;
@@ -53,7 +54,7 @@ impl Default for Setup {
                 ..ServerSettings::default()
             },
             clock: Arc::new(|| Duration::ZERO),
-            health: Health::new(shutdown.clone()),
+            health: Health::new(shutdown.clone(), Arc::new(SystemClock)),
             shutdown,
         }
     }
