@@ -1,13 +1,14 @@
 //! The memory store and the fake gateway keep the promises of their ports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use guiche_kernel::testing::{ManualClock, SeededRandomness};
-use guiche_kernel::{Caller, Clock, Ids, UserId};
+use guiche_kernel::{Caller, Clock, Ids, Sats, UserId};
 use guiche_tickets::testing::contract::{GatewayFixture, StoreFixture};
 use guiche_tickets::testing::{FakeGateway, MemoryStore};
-use guiche_tickets::{InvoiceGateway, InvoiceId, Network, TicketId, TicketStore};
+use guiche_tickets::{GatewayError, InvoiceGateway, InvoiceId, Network, NewInvoice, TicketId, TicketStore};
 use uuid::Uuid;
 
 struct Memory {
@@ -64,4 +65,25 @@ impl GatewayFixture for Fake {
 
 mod gateway {
     guiche_tickets::invoice_gateway_contract!(super::fake_gateway);
+}
+
+/// A test that asks twice under one key for two things must notice.
+#[tokio::test]
+async fn the_fake_gateway_refuses_another_request_under_a_known_key() {
+    let (gateway, clock) = (FakeGateway::on(Network::Regtest), ManualClock::default());
+    let request = NewInvoice {
+        key: Uuid::from_u128(1),
+        amount: Sats::try_new(50_000).expect("in range"),
+        description: "once".to_owned(),
+        requested_at: clock.now(),
+        lifetime: Duration::from_secs(900),
+    };
+    let first = gateway.issue(request.clone()).await.expect("issued");
+    let later = NewInvoice { requested_at: clock.now() + Duration::from_secs(1), ..request.clone() };
+    let longer = NewInvoice { lifetime: Duration::from_secs(901), ..request.clone() };
+    for other in [later, longer, NewInvoice { description: "twice".to_owned(), ..request.clone() }] {
+        let refused = gateway.issue(other).await;
+        assert!(matches!(refused, Err(GatewayError::Rejected(_))), "{refused:?}");
+    }
+    assert_eq!(gateway.issue(request).await.expect("the same again"), first);
 }

@@ -1,6 +1,9 @@
 //! The sweeper: whatever has run out is asked about and closed, whether or not anybody looks at it.
 
-use futures::{StreamExt, future, stream};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
 use guiche_kernel::{Actor, Limit, StoreError};
 
 use super::Tickets;
@@ -36,12 +39,16 @@ impl Tickets {
         let last_start = now + self.settings.sweep_lease / 2;
         let mut report =
             SweepReport { due: u32::try_from(due.len()).unwrap_or(u32::MAX), ..Default::default() };
-        // Asked when a place is free for the next one, not before.
-        let in_time = |_: &DueInvoice| future::ready(self.ports.clock.now() <= last_start);
-        let looks = stream::iter(due).take_while(in_time).map(|invoice| self.look_at_due(invoice));
-        let mut looks = std::pin::pin!(looks.buffer_unordered(AT_ONCE));
+        let (mut due, mut at_work) = (due.into_iter(), Vec::new());
         let (mut failed, mut failure) = (0, None);
-        while let Some(looked) = looks.next().await {
+        loop {
+            while at_work.len() < AT_ONCE
+                && self.ports.clock.now() <= last_start
+                && let Some(next) = due.next()
+            {
+                at_work.push(Box::pin(self.look_at_due(next)));
+            }
+            let Some(looked) = first_of(&mut at_work).await else { break };
             match looked {
                 Ok(Fate::Settled) => report.settled += 1,
                 Ok(Fate::Expired) => report.expired += 1,
@@ -74,6 +81,26 @@ impl Tickets {
     pub async fn prune_claims(&self, keep: std::time::Duration) -> Result<u64, TicketError> {
         Ok(self.ports.store.prune_claims(self.ports.clock.now() - keep).await?)
     }
+}
+
+/// Waits for the first of a few to be done, and takes it out; `None` when there are none. By hand, because a stream that
+/// does this costs a domain many more crates, and all of them are looked at whenever one wakes up: keep them few.
+async fn first_of<F: Future + Unpin>(at_work: &mut Vec<F>) -> Option<F::Output> {
+    poll_fn(|cx| {
+        let done = at_work.iter_mut().enumerate().find_map(|(index, work)| match Pin::new(work).poll(cx) {
+            Poll::Ready(output) => Some((index, output)),
+            Poll::Pending => None,
+        });
+        match done {
+            Some((index, output)) => {
+                drop(at_work.swap_remove(index));
+                Poll::Ready(Some(output))
+            }
+            None if at_work.is_empty() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// What became of an invoice that was due.

@@ -69,8 +69,10 @@ async fn confirm_asks_while_a_refund_is_due_only_as_long_as_an_invoice_is_open()
         (TicketStatus::Paid, vec![InvoiceStatus::PaidSurplus, InvoiceStatus::Paid])
     );
 
-    let late = office.open().await;
+    // The fresh invoice ran out, and the provider has said that it is unpaid: nothing is left to ask.
+    let (late, _) = reissued(&office).await;
     office.advance(901);
+    office.sweep().await;
     office.push(late.payment_hash, office.now()).await.unwrap();
     let asked = office.gateway.status_calls();
     let ticket = office.tickets.confirm(office.alice, late.ticket_id).await.unwrap();

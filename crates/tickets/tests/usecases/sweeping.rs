@@ -149,10 +149,12 @@ async fn two_sweepers_never_ask_about_the_same_invoice() {
     due(&office, 3).await;
     office.gateway.hold();
     let second = async {
-        let report = office.tickets.sweep_once(Limit::default()).await.unwrap();
-        assert_eq!(report, SweepReport::default());
-        office.advance(59);
-        assert_eq!(office.tickets.sweep_once(Limit::default()).await.unwrap().due, 0);
+        for seconds in [0, 59] {
+            office.advance(seconds);
+            let second = poll_immediate(Box::pin(office.tickets.sweep_once(Limit::default()))).await;
+            let report = second.map(|report| report.expect("swept"));
+            assert_eq!(report, Some(SweepReport::default()), "nothing to do, and nobody to wait for");
+        }
         office.gateway.release();
     };
     let first = office.tickets.sweep_once(Limit::default());
