@@ -58,7 +58,7 @@ async fn lists_and_due_invoices_are_read_from_their_indexes() {
     let (someone, busy) = many_tickets(&scene).await;
     let superuser = scene.superuser().await;
     let app = scene.app().await;
-    let parameters = ["p_user", "p_status", "after_moment", "after_id", "page_offset", "page_limit"];
+    let parameters = ["p_user", "p_status", "after_moment", "after_id", "p_offset", "page_limit"];
     let queries = queries_of(&superuser, "list_tickets", &parameters).await;
     let [all, of_a_status] = &queries[..] else { panic!("{queries:?}") };
     let types = "uuid, text, timestamptz, uuid, bigint, bigint";

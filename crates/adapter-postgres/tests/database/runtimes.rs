@@ -116,7 +116,8 @@ fn what_a_dying_thread_leaves_running_is_cancelled() {
         );
         let begun = Instant::now();
         while crate::scene::number(&observer, &waiting).await > 0 {
-            assert!(begun.elapsed() < Duration::from_millis(900), "still waiting for its lock");
+            // The server would notice by itself within a second that its client has gone.
+            assert!(begun.elapsed() < Duration::from_millis(600), "still waiting for its lock");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
