@@ -110,12 +110,15 @@ pub async fn one_id_is_inserted_once(fixture: &impl StoreFixture) {
     let mut record = world.ticket(alice).0.record().clone();
     record.id = one.id();
     let two = Ticket::restore(record, vec![world.invoice(world.ids.uuid())]).expect("consistent");
-    let insert = async |ticket: &Ticket| {
+    let mut holder = store.begin(alice.into()).await.expect("begun");
+    holder.tickets().insert(&one).await.expect("the first");
+    // The second comes while the first is still open.
+    let latecomer = async {
         let mut tx = store.begin(alice.into()).await?;
-        let inserted = tx.tickets().insert(ticket).await;
+        let inserted = tx.tickets().insert(&two).await;
         finish(tx, inserted).await
     };
-    let (first, second) = join(insert(&one), insert(&two)).await;
+    let (second, first) = join(latecomer, holder.commit()).await;
     let stored = match (first, second) {
         (Ok(()), Err(StoreError::Duplicate)) => one,
         (Err(StoreError::Duplicate), Ok(())) => two,
