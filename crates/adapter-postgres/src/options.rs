@@ -23,6 +23,8 @@ pub struct PgOptions {
     pub connect_timeout: Duration,
     /// The server ends a statement that takes longer.
     pub statement_timeout: Duration,
+    /// How long a call waits for an answer before it gives the connection up; longer than what the server ends by itself.
+    pub answer_timeout: Duration,
     /// The server ends a statement that waits longer for a lock.
     pub lock_timeout: Duration,
     /// The server ends a transaction that nobody works in, should one ever be left behind.
@@ -42,7 +44,8 @@ impl PgOptions {
             worker_connections: 4,
             wait_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(15),
+            statement_timeout: Duration::from_secs(8),
+            answer_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(5),
             idle_in_transaction_timeout: Duration::from_secs(15),
             application_name: "guiche".to_owned(),

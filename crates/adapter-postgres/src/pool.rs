@@ -8,6 +8,8 @@
 //! request that happened to need the connection first: a server's threads may each have a runtime, be busy, and end one
 //! by one, while the connection serves requests of the others.
 
+use std::time::Duration;
+
 use deadpool::Runtime;
 use deadpool::managed::{PoolConfig, Timeouts};
 use diesel::{ConnectionError, ConnectionResult, QueryResult};
@@ -21,6 +23,7 @@ use guiche_kernel::StoreError;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 
 use crate::connect::Connector;
 use crate::error::{breaks_connection, pool_error, store_error};
@@ -32,6 +35,7 @@ pub(crate) struct PgPool {
     pool: Pool<AsyncPgConnection>,
     connector: Connector,
     home: Handle,
+    patience: Duration,
 }
 
 impl PgPool {
@@ -61,7 +65,7 @@ impl PgPool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|refusal| ConnectError::Pool(refusal.into()))?;
-        Ok(Self { pool, connector, home })
+        Ok(Self { pool, connector, home, patience: options.answer_timeout })
     }
 
     /// A connection for one call or one transaction.
@@ -71,6 +75,7 @@ impl PgPool {
             object: Some(object),
             connector: self.connector.clone(),
             home: self.home.clone(),
+            patience: self.patience,
             at_work: false,
             in_transaction: false,
             aborted: false,
@@ -121,6 +126,7 @@ pub(crate) struct Lease {
     object: Option<Object<AsyncPgConnection>>,
     connector: Connector,
     home: Handle,
+    patience: Duration,
     at_work: bool,
     in_transaction: bool,
     /// A statement failed in this transaction, so nothing of it can be kept.
@@ -165,8 +171,9 @@ impl Lease {
         R: Send + 'q,
     {
         async move {
-            let connection = self.start()?;
-            let outcome = RunQueryDsl::load::<R>(query, connection).await;
+            let patience = self.patience;
+            let answer = RunQueryDsl::load::<R>(query, self.start()?);
+            let outcome = tokio::time::timeout(patience, answer).await;
             self.finish(outcome)
         }
         .boxed()
@@ -178,16 +185,18 @@ impl Lease {
         Q: ExecuteDsl<AsyncPgConnection> + Send + 'q,
     {
         async move {
-            let connection = self.start()?;
-            let outcome = RunQueryDsl::execute(query, connection).await;
+            let patience = self.patience;
+            let answer = RunQueryDsl::execute(query, self.start()?);
+            let outcome = tokio::time::timeout(patience, answer).await;
             self.finish(outcome)
         }
         .boxed()
     }
 
     async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
-        let connection = self.start()?;
-        let outcome = connection.batch_execute(sql).await;
+        let patience = self.patience;
+        let answer = self.start()?.batch_execute(sql);
+        let outcome = tokio::time::timeout(patience, answer).await;
         self.finish(outcome)
     }
 
@@ -199,7 +208,12 @@ impl Lease {
     }
 
     /// Not reached when the call is cancelled: then `at_work` says so to `drop`.
-    fn finish<T>(&mut self, outcome: QueryResult<T>) -> Result<T, StoreError> {
+    fn finish<T>(&mut self, outcome: Result<QueryResult<T>, Elapsed>) -> Result<T, StoreError> {
+        let Ok(outcome) = outcome else {
+            // The server's own timeouts are shorter. It is frozen, or out of reach without a word.
+            self.abandon();
+            return Err(StoreError::Unavailable("the database does not answer".into()));
+        };
         self.at_work = false;
         outcome.map_err(|refusal| {
             self.aborted = self.in_transaction;
@@ -213,19 +227,25 @@ impl Lease {
     fn discard(&mut self) -> Option<AsyncPgConnection> {
         self.object.take().map(Object::take)
     }
-}
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if !self.at_work && !self.in_transaction {
-            return;
-        }
+    /// Closes the connection; what the server does on it, or waits for, it is asked to end.
+    fn abandon(&mut self) {
         let Some(connection) = self.discard() else { return };
         // A statement that still runs (or waits for a lock) would keep the transaction's locks until it ends.
         if self.at_work {
             let (connector, token) = (self.connector.clone(), connection.cancel_token());
-            self.home.spawn(async move { connector.cancel(token).await });
+            let patience = self.patience;
+            // The timer, too, belongs to the pool's home: the thread that drops this may be ending.
+            self.home.spawn(async move { tokio::time::timeout(patience, connector.cancel(token)).await });
         }
         drop(connection);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.at_work || self.in_transaction {
+            self.abandon();
+        }
     }
 }

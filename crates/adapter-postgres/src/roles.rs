@@ -60,9 +60,12 @@ const LOOK: &str = "
                 )
             ORDER BY c.relname LIMIT 1
         ) AS unisolated,
-        to_regclass('public.invoices') IS NOT NULL AND NOT EXISTS (
-            SELECT FROM pg_policy p, unnest(p.polroles) AS of_role
-            WHERE p.polrelid = to_regclass('public.invoices') AND pg_get_expr(p.polqual, p.polrelid) = 'true'
+        EXISTS (
+            SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = 'invoices'
+        ) AND NOT EXISTS (
+            SELECT FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid, unnest(p.polroles) AS of_role
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relname = 'invoices'
+                AND pg_get_expr(p.polqual, p.polrelid) = 'true'
                 AND pg_has_role(r.oid, nullif(of_role, 0), 'USAGE')
         ) AS blind
     FROM pg_roles r, pg_database d

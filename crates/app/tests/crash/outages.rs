@@ -14,8 +14,8 @@ const RECOVERY: Duration = Duration::from_secs(30);
 /// The longest wait for a place in the pool and then for a connection. With nobody at the other end a refusal needs
 /// neither, and takes milliseconds; the figures are printed.
 const AT_ONCE: Duration = Duration::from_secs(10);
-/// When the other end is silent, a request waits for its own limit.
-const SILENT: Duration = Duration::from_secs(33);
+/// When the other end is silent, a request waits for a connection, or for an answer on one; well below its own limit.
+const SILENT: Duration = Duration::from_secs(20);
 
 /// What a load has seen.
 #[derive(Default)]
@@ -68,8 +68,7 @@ impl Client {
         if matches!(answer.status, 200 | 201) {
             return;
         }
-        let cut_off = longest == SILENT && answer.is_problem(503, "timed_out");
-        assert!(cut_off || answer.is_problem(503, "database_unavailable"), "{answer:?}");
+        assert!(answer.is_problem(503, "database_unavailable"), "{answer:?}");
         assert!(answer.retry_after.is_some(), "{answer:?}");
         assert!(answer.took < longest, "a refusal took {:?}: {answer:?}", answer.took);
         seen.refusals.fetch_add(1, Ordering::Relaxed);

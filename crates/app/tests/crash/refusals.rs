@@ -32,8 +32,7 @@ async fn logins_that_row_level_security_does_not_bind_are_refused() {
             "CREATE ROLE sees_all LOGIN BYPASSRLS PASSWORD '{0}';
              CREATE ROLE two_faced LOGIN PASSWORD '{0}' IN ROLE guiche_worker;
              CREATE ROLE set_only LOGIN NOINHERIT PASSWORD '{0}' IN ROLE guiche_owner;
-             GRANT CONNECT ON DATABASE guiche TO sees_all, two_faced, set_only;
-             GRANT USAGE ON SCHEMA public TO sees_all, two_faced, set_only;",
+             GRANT CONNECT ON DATABASE guiche TO sees_all, two_faced, set_only;",
             cluster.password
         ))
         .await;
