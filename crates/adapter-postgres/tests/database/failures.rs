@@ -8,6 +8,7 @@ use guiche_adapter_postgres::testing::TestDatabase;
 use guiche_adapter_postgres::{PgOptions, PgStores, ROLES_SQL};
 use guiche_kernel::{Actor, Caller, Epoch, StoreError};
 use guiche_tickets::TicketStore;
+use tokio::sync::Barrier;
 
 use crate::scene::{Scene, number};
 
@@ -116,10 +117,15 @@ async fn lost_connections_are_replaced() {
     assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
     let committed = tx.commit().await;
     assert!(matches!(committed, Err(StoreError::Unavailable(_))), "{committed:?}");
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    for _ in 0..20 {
-        assert!(store.find(alice.into(), ticket.id()).await.unwrap().is_some());
-    }
+    eventually("all lost connections are noticed", async || {
+        for _ in 0..20 {
+            if !store.find(alice.into(), ticket.id()).await.is_ok_and(|found| found.is_some()) {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,12 +165,14 @@ async fn two_that_wait_for_each_other_do_not_wait_for_ever() {
     let alice = scene.person("alice@example.org").await;
     let (one, other) = (scene.opened(alice).await, scene.opened(alice).await);
     let store = scene.stores.tickets();
+    let each_has_one = Arc::new(Barrier::new(2));
     let both = |first, second| {
         let store: Arc<dyn TicketStore> = Arc::clone(&store);
+        let each_has_one = Arc::clone(&each_has_one);
         async move {
             let mut tx = store.begin(alice.into()).await?;
             tx.tickets().lock(first).await?;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            each_has_one.wait().await;
             tx.tickets().lock(second).await?;
             tx.commit().await
         }

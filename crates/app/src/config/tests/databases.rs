@@ -1,0 +1,84 @@
+//! Where the rows live.
+
+use super::*;
+
+#[test]
+fn a_database_in_parts() {
+    let worker = ("DATABASE_WORKER_URL", "postgresql://guiche_worker@db/guiche");
+    let url = |settings: &[(&str, &str)]| match Config::parse(&sources(&[settings, &[worker]].concat()))
+        .unwrap()
+        .database
+    {
+        Database::Server { app, .. } => app.expose_secret().to_owned(),
+        Database::Embedded => panic!("embedded"),
+    };
+    assert_eq!(url(&[("POSTGRES_HOST", "db")]), "postgresql://guiche%5Fapp@db:5432/guiche");
+    assert_eq!(
+        url(&[
+            ("POSTGRES_HOST", "::1"),
+            ("POSTGRES_PORT", "1"),
+            ("POSTGRES_PASSWORD", "p@ss/w:rd?"),
+            ("POSTGRES_USER", "u")
+        ]),
+        "postgresql://u:p%40ss%2Fw%3Ard%3F@[::1]:1/guiche"
+    );
+    assert_eq!(
+        url(&[("POSTGRES_HOST", "/run/pg"), ("POSTGRES_DB", "g")]),
+        "postgresql://guiche%5Fapp@/g?host=%2Frun%2Fpg&port=5432"
+    );
+}
+
+#[test]
+fn databases_that_make_no_sense() {
+    for (settings, expected) in [
+        (&[("POSTGRES_PASSWORD", "x")][..], "POSTGRES_HOST is missing, though its companions are set"),
+        (
+            &[("POSTGRES_HOST", "x"), ("DATABASE_URL", "postgres://x/y")],
+            "DATABASE_URL and POSTGRES_HOST are both set; give the database once",
+        ),
+        (&[("DATABASE_URL", "mysql://x/y")], "DATABASE_URL must start with postgresql://"),
+        (
+            &[("DATABASE_URL", "postgres://x/y?sslmode=verify_full")],
+            "DATABASE_URL has an unknown sslmode; known are: disable, allow, prefer, require, verify-ca, verify-full",
+        ),
+        (
+            &[("DATABASE_WORKER_URL", "postgres://x/y")],
+            "DATABASE_WORKER_URL is set, but neither DATABASE_URL nor POSTGRES_HOST is",
+        ),
+        (&[("POSTGRES_HOST", "x"), ("POSTGRES_PORT", "0")], "POSTGRES_PORT must be a port"),
+    ] {
+        assert!(refusals(&sources(settings)).iter().any(|line| line == expected), "{settings:?}");
+    }
+}
+
+#[test]
+fn a_wrong_database_is_one_line_that_names_the_variable() {
+    let worker = ("DATABASE_WORKER_URL", "postgresql://guiche_worker@db/guiche");
+    for production in [false, true] {
+        for (url, expected) in [
+            (
+                "postgres://u:hidden@h/d?sslmod=require",
+                "DATABASE_URL has an unknown parameter \"sslmod\"; known are: ",
+            ),
+            (
+                "postgres://u:hidden@h/d?sslmode=verify_full",
+                "DATABASE_URL has an unknown sslmode; known are: ",
+            ),
+            ("postgres://u:hidden@h:port/d", "DATABASE_URL has an invalid port"),
+            ("mysql://u:hidden@h/d", "DATABASE_URL must start with postgresql://"),
+        ] {
+            let found = if production {
+                refusals(&self::production(&[("DATABASE_URL", url)]))
+            } else {
+                refusals(&sources(&[("DATABASE_URL", url), worker]))
+            };
+            assert_eq!(found.len(), 1, "{url}: {found:?}");
+            assert!(found[0].starts_with(expected) && !found[0].contains("hidden"), "{found:?}");
+        }
+    }
+    let migration =
+        sources(&[("GUICHE_ENV", "production"), ("DATABASE_OWNER_URL", "postgres://o@h/d?sslmod=require")]);
+    let refused = MigrateConfig::parse(&migration).unwrap_err();
+    assert_eq!(refused.lines().len(), 1, "{refused}");
+    assert!(refused.to_string().starts_with("DATABASE_OWNER_URL has an unknown parameter \"sslmod\""));
+}
