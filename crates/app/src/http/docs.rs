@@ -14,7 +14,8 @@ use super::openapi;
 use super::problem::ApiError;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(openapi::json);
-static UI: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/openapi.json").validator_url("none")));
+static UI: LazyLock<Arc<Config<'static>>> =
+    LazyLock::new(|| Arc::new(Config::from("/openapi.json").validator_url("none")));
 
 /// The OpenAPI document.
 pub(super) async fn openapi_json() -> HttpResponse {

@@ -357,6 +357,7 @@ fn wrong_numbers_and_filters() {
         ("REFRESH_TOKEN_EXPIRE_DAYS", "-1"),
         ("RATE_LIMIT_ACCOUNT", "lots"),
         ("RUST_LOG", "guiche=loud"),
+        ("RUST_LOG", "[http.request]=trace"),
         ("TRUSTED_PROXIES", "everyone"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0"),
         ("TRUSTED_PROXIES", "::/0"),
