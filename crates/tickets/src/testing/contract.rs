@@ -1,7 +1,7 @@
 //! The suites that every adapter of a port passes. The list of cases stands once, in the macro beside them; an adapter
 //! adds one line and a constructor:
 //!
-//! ```ignore
+//! ```text
 //! guiche_tickets::ticket_store_contract!(fresh_store);   // async fn fresh_store() -> impl StoreFixture
 //! guiche_tickets::invoice_gateway_contract!(fresh_gateway); // async fn fresh_gateway() -> (impl GatewayFixture)
 //! ```
