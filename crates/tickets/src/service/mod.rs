@@ -49,7 +49,8 @@ pub struct TicketSettings {
     pub network: Network,
     /// How long an invoice can be paid.
     pub invoice_lifetime: Duration,
-    /// How long one request may hold an idempotency key before another takes it over; longer than any call may take.
+    /// How long one request may hold an idempotency key before another takes it over: longer than any request may take
+    /// (the service cuts them off after 30 s), and no longer, since it is how long a client waits whose server died.
     pub claim_lease: Duration,
     /// How long the others wait for the first one's answer.
     pub claim_wait: Duration,
@@ -64,7 +65,7 @@ impl TicketSettings {
         Self {
             network,
             invoice_lifetime: Duration::from_secs(15 * 60),
-            claim_lease: Duration::from_secs(60),
+            claim_lease: Duration::from_secs(35),
             claim_wait: Duration::from_secs(10),
             sweep_lease: Duration::from_secs(60),
         }
