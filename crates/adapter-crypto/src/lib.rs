@@ -2,7 +2,9 @@
 
 mod hmac;
 mod password;
+mod sealing;
 mod token;
 
 pub use password::{BcryptCost, BcryptHasher, BcryptSettings, InvalidCost};
+pub use sealing::{InvalidRing, KeyRing, SealingKey};
 pub use token::{InvalidKeys, JwtKey, JwtSettings, JwtSigner, TokenAlgorithm, UnknownAlgorithm};

@@ -11,6 +11,7 @@ mod page;
 mod random;
 mod time_port;
 mod tx;
+mod vault;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -23,3 +24,4 @@ pub use page::{Limit, LimitError};
 pub use random::Randomness;
 pub use time_port::{Clock, Timer, Timestamp, truncate_to_micros};
 pub use tx::{Locked, Tx, finish};
+pub use vault::{SealError, Sealed, SecretPlace, SecretVault};

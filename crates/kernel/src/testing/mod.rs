@@ -1,4 +1,10 @@
-//! A clock, a timer and a source of randomness that obey the test.
+//! A clock, a timer and a source of randomness that obey the test, a vault in memory, and the promises of a vault.
+
+mod vault;
+
+pub use vault::MemoryVault;
+#[doc(hidden)]
+pub use vault::cases as vault_cases;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
