@@ -1,5 +1,7 @@
 //! The key ring: the promises of the port, rotation, and a value that another implementation has sealed.
 
+#![expect(clippy::unwrap_used, reason = "a broken fixture ends the test")]
+
 use std::sync::Arc;
 
 use guiche_adapter_crypto::{InvalidRing, KeyRing, SealingKey};
