@@ -64,6 +64,8 @@ impl Account {
                 command.env_remove(name);
             }
         }
+        // A server built for systemd would tell the service manager, in our name, that it is ready and that it stops.
+        command.env_remove("NOTIFY_SOCKET");
         command.env("LC_ALL", "C").env("TZ", "UTC").stdin(Stdio::null()).current_dir("/");
         if self.switch {
             command.uid(self.uid).gid(self.gid);

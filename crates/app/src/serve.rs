@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::Config;
 use crate::database::Database;
 use crate::http::{self, RunningServer, ServerSettings};
+use crate::service_manager;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 use crate::wiring::{self, World};
@@ -39,12 +40,15 @@ pub async fn serve(config: &Config) -> Result<(), BoxError> {
     wired.workers.spawn(|stop| keep_up(recorded, stop));
     let mut api = http::start(listener, &wired.table, wired.surface, ServerSettings::default())?;
     tracing::info!(address = %api.address(), metrics = %metrics.address(), "listening");
+    service_manager::watch(&mut wired.workers);
+    service_manager::ready();
 
     tokio::select! {
         () = signals.next() => tracing::info!("stopping"),
         ended = api.ended() => return Err(ended.err().map_or("the server ended by itself".into(), Into::into)),
     }
     shutdown.begin();
+    service_manager::stopping();
     tokio::select! {
         outcome = stop(config, api, wired.workers, metrics, wired.database) => outcome,
         () = signals.next() => Err("stopped before the last request was answered, by a second signal".into()),

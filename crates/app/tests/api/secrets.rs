@@ -68,7 +68,7 @@ async fn what_was_typed_is_in_no_log_line_and_no_refusal() {
         lines.read_to_string(&mut text).unwrap();
         text
     });
-    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let client = guiche_app::web::client().pool_max_idle_per_host(0).build().unwrap();
     let url = |path: &str| format!("http://{}{path}", program.address);
     let mut refusals = String::new();
     let mut keep = async |request: reqwest::RequestBuilder| -> Value {

@@ -74,7 +74,7 @@ impl World {
             address: server.address(),
             routes: wired.table.all().map(|(method, path)| (method, path.to_owned())).collect(),
             office: wired.office,
-            client: reqwest::Client::builder()
+            client: guiche_app::web::client()
                 .redirect(reqwest::redirect::Policy::none())
                 // A connection left open would hold up the end of the server.
                 .pool_max_idle_per_host(0)

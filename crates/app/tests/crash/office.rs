@@ -132,7 +132,7 @@ impl Answer {
 
 impl Office {
     pub(crate) fn at(address: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        let http = guiche_app::web::client().timeout(PATIENCE).build().unwrap();
         Self { http, base: format!("http://{address}") }
     }
 

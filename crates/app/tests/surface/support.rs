@@ -111,7 +111,7 @@ impl TestServer {
 }
 
 pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    guiche_app::web::client().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 #[derive(Debug)]

@@ -1,0 +1,9 @@
+//! `guiche openapi`: the document that clients are generated from.
+
+use super::failure::Failure;
+use super::output::print;
+use crate::http;
+
+pub(super) fn run() -> Result<(), Failure> {
+    print(&http::openapi::json())
+}

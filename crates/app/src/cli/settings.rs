@@ -1,0 +1,78 @@
+//! What a command is given from outside: the environment, and the file of settings.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::failure::Failure;
+use crate::config::{Config, ConfigError, MigrateConfig, Sources};
+use crate::wiring;
+
+/// The environment and the file of settings, before any of it is understood.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    environment: BTreeMap<String, String>,
+    file: Option<PathBuf>,
+}
+
+impl Given {
+    /// The file is the one that is named, or else that of `GUICHE_CONFIG`.
+    pub(super) fn new(
+        file: Option<PathBuf>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        // A name or a value that is not text can be none of ours, except by mistake: then it reads as wrong, not as absent.
+        let lossy = |text: OsString| text.to_string_lossy().into_owned();
+        let environment: BTreeMap<String, String> =
+            environment.into_iter().map(|(name, value)| (lossy(name), lossy(value))).collect();
+        let named = environment.get("GUICHE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self { file: file.or(named), environment }
+    }
+
+    /// The configuration of a server, if this build can run it.
+    pub(super) fn config(&self) -> Result<Config, Failure> {
+        Config::parse_for(&self.sources()?, wiring::refuse_unavailable).map_err(Failure::Config)
+    }
+
+    /// What the owner of the tables is told.
+    pub(super) fn as_owner(&self) -> Result<MigrateConfig, Failure> {
+        MigrateConfig::parse(&self.sources()?).map_err(Failure::Config)
+    }
+
+    fn sources(&self) -> Result<Sources, Failure> {
+        let read = |path: &PathBuf| match std::fs::read_to_string(path) {
+            Ok(text) => Ok((path.clone(), text)),
+            Err(error) => {
+                let line = format!("{} cannot be read: {}", path.display(), error.kind());
+                Err(Failure::Config(ConfigError::new(line)))
+            }
+        };
+        let file = self.file.as_ref().map(read).transpose()?;
+        Ok(Sources { environment: self.environment.clone(), file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_build_lacks_is_told_with_all_other_reasons() {
+        for (name, value, expected) in [
+            ("SPARK_API_URL", "https://spark.example.org", 3),
+            ("SPARK_API_URL", "http://spark.example.org", 4),
+            ("RUST_LOG", "info", 4),
+        ] {
+            let environment = [("SPARK_MODE", "live"), ("BCRYPT_COST", "3"), (name, value)];
+            let environment = environment.map(|(name, value)| (name.into(), value.into()));
+            let Err(Failure::Config(refused)) = Given::new(None, environment).config() else {
+                panic!("accepted")
+            };
+            let lines = refused.lines();
+            assert_eq!(lines.len(), expected, "{lines:?}");
+            for part in ["BCRYPT_COST", "SPARK_API_KEY is required", "SPARK_MODE=live is not available"] {
+                assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:?}");
+            }
+        }
+    }
+}
