@@ -35,6 +35,7 @@ pub(crate) struct PgPool {
     pool: Pool<AsyncPgConnection>,
     connector: Connector,
     home: Handle,
+    wait_timeout: Duration,
     patience: Duration,
 }
 
@@ -65,7 +66,13 @@ impl PgPool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|refusal| ConnectError::Pool(refusal.into()))?;
-        Ok(Self { pool, connector, home, patience: options.answer_timeout })
+        Ok(Self {
+            pool,
+            connector,
+            home,
+            wait_timeout: options.wait_timeout,
+            patience: options.answer_timeout,
+        })
     }
 
     /// A connection for one call or one transaction.
@@ -97,6 +104,16 @@ impl PgPool {
         Q: ExecuteDsl<AsyncPgConnection> + Send + 'a,
     {
         async move { self.lease().await?.run(query).await }.boxed()
+    }
+
+    /// The runtime that drives the connections, for what must not end with a request.
+    pub(crate) const fn home(&self) -> &Handle {
+        &self.home
+    }
+
+    /// How long a call waits for a connection that others use.
+    pub(crate) const fn wait_timeout(&self) -> Duration {
+        self.wait_timeout
     }
 
     /// The login, for error messages.

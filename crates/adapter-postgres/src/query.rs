@@ -16,12 +16,12 @@
 /// ```
 macro_rules! sql_call {
     (
-        $(#[$doc:meta])*
+        $(#[$attribute:meta])*
         $vis:vis struct $name:ident $(<$lifetime:lifetime>)? = $function:literal {
             $($argument:ident: $rust:ty => $sql:ty,)+
         } -> $row:ty
     ) => {
-        $(#[$doc])*
+        $(#[$attribute])*
         $vis struct $name $(<$lifetime>)? {
             $($vis $argument: $rust,)+
         }

@@ -13,7 +13,7 @@ use crate::operations::PgCatalogue;
 use crate::pool::PgPool;
 use crate::query::{PRUNED_AT_ONCE, in_batches, sql_call};
 use crate::roles::{self, Purpose};
-use crate::tickets::PgTicketStore;
+use crate::tickets::{OpeningGroup, PgTicketStore};
 use crate::users::PgUserStore;
 use crate::{ConnectError, PgOptions, RoleError, migrate};
 
@@ -29,6 +29,7 @@ sql_call! {
 pub struct PgStores {
     app: PgPool,
     worker: PgPool,
+    openings: OpeningGroup,
     catalogue: PgCatalogue,
     up_to_date: Arc<AtomicBool>,
 }
@@ -58,13 +59,14 @@ impl PgStores {
         let app = PgPool::try_new(&options.app_url, options.app_connections, options)?;
         let worker = PgPool::try_new(&options.worker_url, options.worker_connections, options)?;
         let catalogue = PgCatalogue::new(app.clone());
-        Ok(Self { app, worker, catalogue, up_to_date: Arc::default() })
+        let openings = OpeningGroup::new(app.clone());
+        Ok(Self { app, worker, openings, catalogue, up_to_date: Arc::default() })
     }
 
     /// Tickets, invoices, events and claims.
     #[must_use]
     pub fn tickets(&self) -> Arc<dyn TicketStore> {
-        Arc::new(PgTicketStore::new(self.app.clone(), self.worker.clone()))
+        Arc::new(PgTicketStore::new(self.app.clone(), self.worker.clone(), self.openings.clone()))
     }
 
     /// What can be bought.

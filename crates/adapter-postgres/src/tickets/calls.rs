@@ -63,7 +63,7 @@ sql_call! {
         operation: i32 => Integer,
         operation_name: &'a str => Text,
         amount: i64 => BigInt,
-        form: Value => Jsonb,
+        form: &'a Value => Jsonb,
         created_at: Timestamp => Timestamptz,
         updated_at: Timestamp => Timestamptz,
         hash: &'a [u8] => Binary,
@@ -77,10 +77,41 @@ sql_call! {
         statuses: Vec<&'static str> => Array<Text>,
         versions: Vec<i64> => Array<BigInt>,
         event_hashes: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
-        route: Option<String> => Nullable<Text>,
+        route: Option<&'a str> => Nullable<Text>,
         key: Option<&'a str> => Nullable<Text>,
         subject: Option<Uuid> => Nullable<SqlUuid>,
     } -> (Text,)
+}
+
+sql_call! {
+    #[derive(Default)]
+    pub(super) struct OpenTickets<'a> = "open_tickets" {
+        users: Vec<Uuid> => Array<SqlUuid>,
+        epochs: Vec<i32> => Array<Integer>,
+        tickets: Vec<Uuid> => Array<SqlUuid>,
+        owners: Vec<Uuid> => Array<SqlUuid>,
+        operations: Vec<i32> => Array<Integer>,
+        operation_names: Vec<&'a str> => Array<Text>,
+        amounts: Vec<i64> => Array<BigInt>,
+        forms: Vec<&'a Value> => Array<Jsonb>,
+        created_at: Vec<Timestamp> => Array<Timestamptz>,
+        updated_at: Vec<Timestamp> => Array<Timestamptz>,
+        hashes: Vec<&'a [u8]> => Array<Binary>,
+        provider_ids: Vec<&'a str> => Array<Text>,
+        bolt11s: Vec<&'a str> => Array<Text>,
+        issued_at: Vec<Timestamp> => Array<Timestamptz>,
+        expires_at: Vec<Timestamp> => Array<Timestamptz>,
+        routes: Vec<Option<&'a str>> => Array<Nullable<Text>>,
+        keys: Vec<Option<&'a str>> => Array<Nullable<Text>>,
+        subjects: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>,
+        event_places: Vec<i32> => Array<Integer>,
+        event_ids: Vec<Uuid> => Array<SqlUuid>,
+        kinds: Vec<&'static str> => Array<Text>,
+        moments: Vec<Timestamp> => Array<Timestamptz>,
+        statuses: Vec<&'static str> => Array<Text>,
+        versions: Vec<i64> => Array<BigInt>,
+        event_hashes: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
+    } -> (Array<Bool>,)
 }
 
 sql_call! {

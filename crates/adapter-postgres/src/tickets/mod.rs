@@ -1,8 +1,11 @@
 //! Tickets, invoices, events and claims.
 
 mod calls;
+mod group;
+mod opening;
 mod repository;
 mod rows;
 mod store;
 
+pub(crate) use group::OpeningGroup;
 pub(crate) use store::PgTicketStore;

@@ -8,15 +8,14 @@ use guiche_tickets::{
     PageStart, PaymentHash, Release, Route, Ticket, TicketEvent, TicketId, TicketPage, TicketQuery,
     TicketStatus, TicketStore, TicketSummary, TicketTx,
 };
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::calls::{
-    ClaimDueInvoices, ClaimKey, FindDone, FindTicket, ListTickets, OpenTicket, PruneClaims, ReleaseKey,
-    TicketOf,
+    ClaimDueInvoices, ClaimKey, FindDone, FindTicket, ListTickets, PruneClaims, ReleaseKey, TicketOf,
 };
-use super::repository::written;
-use super::rows::{self, EventColumns, Reading};
+use super::group::OpeningGroup;
+use super::opening::Opening;
+use super::rows::{self, Reading};
 use crate::pool::PgPool;
 use crate::query::{PRUNED_AT_ONCE, in_batches, one};
 use crate::schema::{invoices, ticket_readings};
@@ -27,11 +26,12 @@ use crate::tx::PgTx;
 pub(crate) struct PgTicketStore {
     app: PgPool,
     worker: PgPool,
+    group: OpeningGroup,
 }
 
 impl PgTicketStore {
-    pub(crate) const fn new(app: PgPool, worker: PgPool) -> Self {
-        Self { app, worker }
+    pub(crate) const fn new(app: PgPool, worker: PgPool, group: OpeningGroup) -> Self {
+        Self { app, worker, group }
     }
 
     /// The general way to store a new ticket, for one that is not as [`Ticket::open`] makes it.
@@ -65,49 +65,10 @@ impl TicketStore for PgTicketStore {
         events: &[TicketEvent],
         claim: Option<&Claim>,
     ) -> Result<(), StoreError> {
-        let record = ticket.record();
-        let fresh = record.status == TicketStatus::Pending && record.version == 1;
-        let [invoice] = ticket.invoices() else {
-            return self.open_in_steps(caller, ticket, events, claim).await;
-        };
-        let same_ticket = |event: &TicketEvent| {
-            event.ticket_id == record.id
-                && event.owner == record.owner
-                && event.amount == record.amount
-                && event.operation_id == record.operation_id
-        };
-        if !fresh || !invoice.is_unpaid() || !events.iter().all(same_ticket) {
-            return self.open_in_steps(caller, ticket, events, claim).await;
+        match Opening::of(caller, ticket, events, claim) {
+            Some(opening) => self.group.write(opening).await,
+            None => self.open_in_steps(caller, ticket, events, claim).await,
         }
-        let events: EventColumns<'_> = events.iter().collect();
-        let call = OpenTicket {
-            user: caller.user_id.as_uuid(),
-            epoch: caller.epoch.get(),
-            ticket: record.id.as_uuid(),
-            owner: record.owner.as_uuid(),
-            operation: record.operation_id.get(),
-            operation_name: &record.operation_name,
-            amount: record.amount.into(),
-            form: Value::Object(record.form.expose().clone()),
-            created_at: record.created_at,
-            updated_at: record.updated_at,
-            hash: invoice.payment_hash.as_bytes(),
-            provider_id: invoice.id.as_str(),
-            bolt11: &invoice.bolt11,
-            issued_at: invoice.issued_at,
-            expires_at: invoice.expires_at,
-            event_ids: events.ids,
-            kinds: events.kinds,
-            moments: events.moments,
-            statuses: events.statuses,
-            versions: events.versions,
-            event_hashes: events.hashes,
-            route: claim.map(|claim| claim.route.to_string()),
-            key: claim.map(|claim| claim.key.as_str()),
-            subject: claim.map(|claim| claim.subject),
-        };
-        let (outcome,): (String,) = one(self.app.rows(call).await?)?;
-        written(&outcome)
     }
 
     async fn claim(&self, caller: Caller, request: &ClaimRequest) -> Result<ClaimOutcome, StoreError> {

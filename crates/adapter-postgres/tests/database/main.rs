@@ -1,7 +1,15 @@
 //! What the contracts of the ports cannot say: the rules that hold in the database itself, whoever writes to it, and how
 //! the stores behave when the database does not.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
+mod batches;
+mod batches_raw;
 mod calls;
 mod catalogue;
 mod changes;

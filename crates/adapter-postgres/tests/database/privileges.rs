@@ -52,8 +52,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
     (
         "guiche_app",
         "become register account_of credentials_of credentials_by_email session_by_token_hash open_session rotate_token
-        revoke_family_of change_password find_ticket ticket_of list_tickets open_ticket insert_ticket claim_key find_done
-        release_key",
+        revoke_family_of change_password find_ticket ticket_of list_tickets open_ticket open_tickets insert_ticket claim_key
+        find_done release_key",
     ),
     ("guiche_app, guiche_worker", "lock_ticket save_ticket add_invoices push_events complete_key"),
     ("guiche_worker", "claim_due_invoices prune_claims prune_sessions"),

@@ -11,6 +11,7 @@ mod store_claims;
 mod store_lists;
 mod store_rows;
 mod store_saves;
+mod store_together;
 mod store_tx;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use store_claims::*;
 pub use store_lists::*;
 pub use store_rows::*;
 pub use store_saves::*;
+pub use store_together::*;
 pub use store_tx::*;
 
 /// A store of its own for one case. The operation with id 1 MUST exist in it.
@@ -178,6 +180,9 @@ suite!(
     a_revoked_caller_is_refused_everywhere,
     an_invoice_finds_its_ticket_for_its_owner_only,
     every_fact_of_an_invoice_reads_back,
+    tickets_of_many_opened_at_once_are_each_their_owners,
+    one_refused_ticket_harms_none_that_are_opened_with_it,
+    one_ticket_opened_twice_at_once_is_a_duplicate_once,
     a_commit_keeps_everything_and_a_rollback_nothing,
     a_dropped_transaction_leaves_nothing_and_frees_its_locks,
     a_transaction_leaks_no_identity,
@@ -239,6 +244,7 @@ mod tests {
         let store = [
             include_str!("contract/store_rows.rs"),
             include_str!("contract/store_saves.rs"),
+            include_str!("contract/store_together.rs"),
             include_str!("contract/store_tx.rs"),
             include_str!("contract/store_claims.rs"),
             include_str!("contract/store_lists.rs"),
