@@ -1,0 +1,157 @@
+//! The keys for one provider: the first is used, and the next one when the provider refuses it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// In which header a key travels, and after which word.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    name: HeaderName,
+    prefix: &'static str,
+}
+
+impl Credential {
+    /// `Authorization: Bearer …`
+    #[must_use]
+    pub const fn bearer() -> Self {
+        Self::authorization("Bearer ")
+    }
+
+    /// `Authorization`, after the given word and its space.
+    #[must_use]
+    pub const fn authorization(prefix: &'static str) -> Self {
+        Self { name: AUTHORIZATION, prefix }
+    }
+
+    /// A header of the provider's own, which holds the key and nothing else.
+    #[must_use]
+    pub const fn header(name: HeaderName) -> Self {
+        Self { name, prefix: "" }
+    }
+}
+
+/// The keys, never empty. They do not print.
+pub struct KeyList {
+    credential: Credential,
+    /// The setting that holds them, for the log: whoever reads it should know what to mend.
+    setting: &'static str,
+    keys: Vec<SecretString>,
+    /// The place of the one that worked last.
+    working: AtomicUsize,
+}
+
+/// Why a list of keys cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyListError {
+    /// There is none.
+    #[error("a provider needs at least one key")]
+    Empty,
+    /// A header cannot carry it.
+    #[error("a key must be visible ASCII characters without spaces")]
+    Unfit,
+}
+
+impl KeyList {
+    /// The keys of the given setting; the first is used first.
+    ///
+    /// # Errors
+    /// [`KeyListError`].
+    pub fn try_new(
+        setting: &'static str,
+        credential: Credential,
+        keys: Vec<SecretString>,
+    ) -> Result<Self, KeyListError> {
+        let fits = |key: &SecretString| {
+            let key = key.expose_secret();
+            !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if keys.is_empty() {
+            return Err(KeyListError::Empty);
+        }
+        if !keys.iter().all(fits) {
+            return Err(KeyListError::Unfit);
+        }
+        Ok(Self { credential, setting, keys, working: AtomicUsize::new(0) })
+    }
+
+    /// The keys with their places, beginning with the one that worked last.
+    pub(crate) fn in_turn(&self) -> impl Iterator<Item = (usize, &SecretString)> {
+        let first = self.working.load(Ordering::Relaxed);
+        let all = || self.keys.iter().enumerate();
+        all().skip(first).chain(all().take(first))
+    }
+
+    /// The header that shows a key; marked as sensitive, so that no library prints it.
+    pub(crate) fn header(&self, key: &SecretString) -> Option<(HeaderName, HeaderValue)> {
+        let text = format!("{}{}", self.credential.prefix, key.expose_secret());
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        Some((self.credential.name.clone(), value))
+    }
+
+    pub(crate) fn worked(&self, place: usize) {
+        self.working.store(place, Ordering::Relaxed);
+    }
+
+    pub(crate) const fn setting(&self) -> &'static str {
+        self.setting
+    }
+
+    /// Whether a text from outside repeats one of the keys, or an essential part of one.
+    pub(crate) fn occurs_in(&self, text: &str) -> bool {
+        self.keys.iter().any(|key| {
+            let key = key.expose_secret();
+            text.contains(key) || (text.len() >= 8 && key.contains(text))
+        })
+    }
+}
+
+impl fmt::Debug for KeyList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { credential: _, setting, keys, working: _ } = self;
+        f.debug_struct("KeyList").field("setting", setting).field("keys", &keys.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(keys: &[&str]) -> Result<KeyList, KeyListError> {
+        KeyList::try_new("X_KEY", Credential::bearer(), keys.iter().map(|key| (*key).into()).collect())
+    }
+
+    #[test]
+    fn only_what_a_header_can_carry_is_a_key() {
+        assert_eq!(list(&[]).unwrap_err(), KeyListError::Empty);
+        for bad in ["", "with space", "line\nbreak", "é"] {
+            assert_eq!(list(&["good", bad]).unwrap_err(), KeyListError::Unfit, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_one_that_worked_last_comes_first_and_all_get_their_turn() {
+        let keys = list(&["a", "b", "c"]).unwrap();
+        let places = || keys.in_turn().map(|(place, _)| place).collect::<Vec<_>>();
+        assert_eq!(places(), [0, 1, 2]);
+        keys.worked(1);
+        assert_eq!(places(), [1, 2, 0]);
+    }
+
+    #[test]
+    fn keys_do_not_print() {
+        let keys = list(&["hunter2hunter2"]).unwrap();
+        let (name, value) = keys.header(&"hunter2hunter2".into()).unwrap();
+        assert_eq!((name.as_str(), value.to_str().unwrap()), ("authorization", "Bearer hunter2hunter2"));
+        let printed = format!("{keys:?} {value:?}");
+        assert!(!printed.contains("hunter2"), "{printed}");
+        assert!(
+            keys.occurs_in("bad_key.hunter2hunter2")
+                && keys.occurs_in("hunter2h")
+                && !keys.occurs_in("unter")
+        );
+    }
+}
