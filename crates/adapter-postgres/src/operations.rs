@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::pool::PgPool;
 use crate::schema::operations;
 
-/// The catalogue on PostgreSQL. The rows are read at every call, so that a new price counts at once on every replica;
+/// The catalogue on PostgreSQL. The rows are read at every call (how long they are good for is the application's decision);
 /// forms, which are slow to compile, are compiled once for each text of a schema.
 #[derive(Clone)]
 pub(crate) struct PgCatalogue {

@@ -13,6 +13,7 @@ use guiche_tickets::{InvoiceGateway, Network, TicketPorts, TicketSettings, Ticke
 use guiche_users::{AccountPorts, Accounts, SessionSettings};
 use secrecy::ExposeSecret as _;
 
+use crate::catalogue::RememberedCatalogue;
 use crate::config::{self, Config, ConfigError, GeneratedSecrets, JwtKeys, Spark};
 use crate::database::Database;
 use crate::health::{Check, Finding, Health, State};
@@ -97,9 +98,10 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
         AccountPorts { store: stores.users(), hasher, signer, clock: Arc::clone(&clock), randomness },
         SessionSettings::new(config.tokens.access_lifetime, config.tokens.refresh_lifetime),
     );
+    let catalogue = Arc::new(RememberedCatalogue::new(stores.operations(), Arc::clone(&clock)));
     let ports = TicketPorts {
         store: stores.tickets(),
-        catalogue: stores.operations(),
+        catalogue: Arc::<RememberedCatalogue>::clone(&catalogue),
         provider: payments.provider,
         payer: payments.payer,
         clock: Arc::clone(&clock),
@@ -123,7 +125,7 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
     let office = Office::new(Arc::clone(&tickets), stores.clone(), clock);
 
     let table = http::routes()
-        .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets }))
+        .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets, catalogue }))
         .merge(payments.routes)
         .state(Arc::new(health))
         .state(Arc::new(shutdown.clone()));

@@ -33,6 +33,21 @@ async fn the_operations_are_listed_and_found_by_id_and_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_is_added_is_on_offer_a_second_later() {
+    let app = TestApp::start().await;
+    let names = async || {
+        let list = app.get("/api/v1/operations").send().await.json(200);
+        list.as_array().unwrap().iter().map(|operation| operation["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, ["driver_license_renewal"]);
+    let added = "INSERT INTO operations SELECT 2, 'added', description, 1, form_schema FROM operations";
+    app.world.execute(added).await;
+    app.world.advance(1);
+    assert_eq!(names().await, ["driver_license_renewal", "added"]);
+    assert_eq!(app.get("/api/v1/operations/by-name/added").send().await.json(200)["id"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_on_offer_is_not_found() {
     let app = TestApp::start().await;
     for path in [
@@ -65,6 +80,12 @@ async fn what_is_not_on_offer_is_not_found() {
     }
     // An operation that is no longer offered is as good as none, also for its id.
     app.world.execute("UPDATE operations SET active = false").await;
+    assert_eq!(
+        app.get("/api/v1/operations/1").send().await.json(200)["id"],
+        1,
+        "what was read is good for a second"
+    );
+    app.world.advance(1);
     assert_eq!(app.get("/api/v1/operations").send().await.json(200), json!([]));
     for path in ["/api/v1/operations/1", "/api/v1/operations/by-name/driver_license_renewal"] {
         app.get(path).send().await.problem(404, "operation_not_found");
@@ -75,12 +96,13 @@ async fn what_is_not_on_offer_is_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_price_counts_at_once_on_every_replica_and_never_for_an_old_ticket() {
+async fn a_new_price_counts_in_a_second_on_every_replica_and_never_for_an_old_ticket() {
     let app = TestApp::start().await;
     let replica = app.world.serve().await;
     let user = app.user().await;
     let old = app.open(&user).await;
     app.world.execute("UPDATE operations SET price_sats = 60000").await;
+    app.world.advance(1);
     for app in [&app, &replica] {
         assert_eq!(app.get("/api/v1/operations/1").send().await.json(200)["price_sats"], 60_000);
         assert_eq!(app.open(&user).await["amount_sats"], 60_000);

@@ -86,7 +86,10 @@ async fn without_the_database_every_route_says_so_and_comes_back_by_itself() {
     away(&app.register("ana@example.org", PASSWORD).await, "database_unavailable");
     away(&app.login(&user.email, PASSWORD).await, "database_unavailable");
     away(&app.refresh(&user.refresh).await, "database_unavailable");
+    // The catalogue is read once a second.
+    world.advance(1);
     away(&app.get("/api/v1/operations").send().await, "database_unavailable");
+    away(&app.get("/api/v1/operations/1").send().await, "database_unavailable");
     assert_eq!(app.get("/livez").send().await.status, 200);
     assert_eq!(app.get("/readyz").send().await.status, 503);
     // What cannot be right is refused without it, and a token is not made good by an outage.

@@ -15,22 +15,25 @@ use guiche_tickets::Tickets;
 use guiche_users::Accounts;
 
 use super::routes::RouteTable;
+use crate::catalogue::RememberedCatalogue;
 
 pub use caller::SignedIn;
 
 /// The use cases behind `/api/v1`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UseCases {
     /// Accounts and sessions.
     pub accounts: Arc<Accounts>,
     /// Operations and tickets.
     pub tickets: Arc<Tickets>,
+    /// The operations, as everybody reads them.
+    pub catalogue: Arc<RememberedCatalogue>,
 }
 
 /// The routes with their use cases.
 #[must_use]
 pub fn routes(use_cases: UseCases) -> RouteTable {
-    table().state(use_cases.accounts).state(use_cases.tickets)
+    table().state(use_cases.accounts).state(use_cases.tickets).state(use_cases.catalogue)
 }
 
 /// The routes alone, as the documentation needs them.

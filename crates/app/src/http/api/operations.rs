@@ -1,11 +1,14 @@
 //! What can be bought; no login.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
+use actix_web::http::header::ContentType;
+use actix_web::web::{Bytes, Data};
+use guiche_kernel::StoreError;
 use guiche_tickets::{OperationId, Tickets};
 
 use super::dto::OperationDto;
 use super::refusals;
+use crate::catalogue::RememberedCatalogue;
 use crate::http::extract::Path;
 use crate::http::problem::ApiError;
 
@@ -14,9 +17,15 @@ use crate::http::problem::ApiError;
     operation_id = "list_operations", responses(
     (status = 200, body = [OperationDto], description = "all operations on offer"), refusals::ListOperations,
 ))]
-pub(in crate::http) async fn list(tickets: Data<Tickets>) -> Result<HttpResponse, ApiError> {
-    let operations: Vec<_> = tickets.operations().await?.into_iter().map(OperationDto::from).collect();
-    Ok(HttpResponse::Ok().json(operations))
+pub(in crate::http) async fn list(catalogue: Data<RememberedCatalogue>) -> Result<HttpResponse, ApiError> {
+    let offer = catalogue.offer().await?;
+    // The one page that anybody reads at any rate: its bytes are made once for each reading of the catalogue.
+    let body = offer.rendered(|operations| {
+        let operations: Vec<_> = operations.iter().cloned().map(OperationDto::from).collect();
+        serde_json::to_vec(&operations).map(Bytes::from)
+    });
+    let body = body.map_err(|error| StoreError::Corrupt(error.into()))?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }
 
 /// One operation.
