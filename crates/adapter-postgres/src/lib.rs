@@ -14,6 +14,7 @@ mod tickets;
 mod tls;
 mod tx;
 mod users;
+mod webhooks;
 
 #[cfg(test)]
 mod lease_tests;

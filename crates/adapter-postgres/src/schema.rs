@@ -59,3 +59,53 @@ diesel::table! {
         refunded_at -> Nullable<Timestamptz>,
     }
 }
+
+diesel::table! {
+    outbox (id) {
+        id -> Uuid,
+        position -> BigInt,
+        kind -> Text,
+        happened_at -> Timestamptz,
+        ticket_id -> Uuid,
+        user_id -> Uuid,
+        amount_sats -> BigInt,
+        operation_id -> Integer,
+        status -> Text,
+        version -> BigInt,
+        payment_hash -> Nullable<Binary>,
+        fanned_out -> Bool,
+    }
+}
+
+diesel::table! {
+    webhook_endpoints (id) {
+        id -> Uuid,
+        url -> Text,
+        description -> Text,
+        event_types -> Nullable<Array<Text>>,
+        secret -> Text,
+        previous_secret -> Nullable<Text>,
+        previous_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        disabled_at -> Nullable<Timestamptz>,
+        disabled_reason -> Nullable<Text>,
+        failing_since -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (event_id, endpoint_id) {
+        event_id -> Uuid,
+        endpoint_id -> Uuid,
+        state -> Text,
+        attempts -> Integer,
+        created_at -> Timestamptz,
+        next_at -> Timestamptz,
+        leased_until -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+        last_result -> Nullable<Text>,
+    }
+}
+
+diesel::joinable!(webhook_deliveries -> outbox (event_id));
+diesel::allow_tables_to_appear_in_same_query!(webhook_deliveries, outbox);

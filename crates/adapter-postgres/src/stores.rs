@@ -8,6 +8,7 @@ use diesel::sql_types::{BigInt, Integer, Timestamptz};
 use guiche_kernel::{StoreError, Timestamp};
 use guiche_tickets::{OperationCatalogue, TicketStore};
 use guiche_users::UserStore;
+use guiche_webhooks::{DeliveryStore, EndpointStore};
 
 use crate::operations::PgCatalogue;
 use crate::pool::PgPool;
@@ -15,6 +16,7 @@ use crate::query::{PRUNED_AT_ONCE, in_batches, sql_call};
 use crate::roles::{self, Purpose};
 use crate::tickets::{OpeningGroup, PgTicketStore};
 use crate::users::PgUserStore;
+use crate::webhooks::PgWebhooks;
 use crate::{ConnectError, PgOptions, RoleError, migrate};
 
 sql_call! {
@@ -79,6 +81,18 @@ impl PgStores {
     #[must_use]
     pub fn users(&self) -> Arc<dyn UserStore> {
         Arc::new(PgUserStore::new(self.app.clone()))
+    }
+
+    /// Who is told of events.
+    #[must_use]
+    pub fn endpoints(&self) -> Arc<dyn EndpointStore> {
+        Arc::new(PgWebhooks::new(self.worker.clone()))
+    }
+
+    /// How far each event is on its way.
+    #[must_use]
+    pub fn deliveries(&self) -> Arc<dyn DeliveryStore> {
+        Arc::new(PgWebhooks::new(self.worker.clone()))
     }
 
     /// Refuses logins that row-level security does not bind: a superuser, `BYPASSRLS`, the owner, a member of one of these or

@@ -140,6 +140,7 @@ fn declared() -> Vec<String> {
                 "Bool" => "boolean",
                 "Binary" => "bytea",
                 "Jsonb" => "jsonb",
+                "Array<Text>" => "ARRAY",
                 "Timestamptz" => "timestamp with time zone",
                 other => panic!("{other}"),
             };

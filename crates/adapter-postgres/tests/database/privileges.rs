@@ -29,6 +29,8 @@ const TABLES: &[&str] = &[
     "tickets guiche_app: INSERT, SELECT",
     "tickets guiche_worker: SELECT",
     "users guiche_app: INSERT, SELECT",
+    "webhook_deliveries guiche_worker: DELETE, INSERT, SELECT",
+    "webhook_endpoints guiche_worker: INSERT, SELECT",
 ];
 
 /// On single columns.
@@ -37,6 +39,7 @@ const COLUMNS: &[&str] = &[
     "idempotency_claims guiche_worker: UPDATE (ticket_id, payment_hash)",
     "invoices guiche_app: UPDATE (status, paid_at, preimage, refunded_at)",
     "invoices guiche_worker: UPDATE (status, paid_at, preimage, refunded_at, leased_until)",
+    "outbox guiche_worker: UPDATE (fanned_out)",
     "refresh_tokens guiche_app: UPDATE (spent_at)",
     "refresh_tokens guiche_auth: SELECT (token_hash, family_id, user_id)",
     "sessions guiche_app: UPDATE (revoked_at)",
@@ -45,6 +48,8 @@ const COLUMNS: &[&str] = &[
     "tickets guiche_worker: UPDATE (status, version, updated_at, cancelled_at, processing_at, completed_at, expires_at, paid_at)",
     "users guiche_app: UPDATE (password_hash, epoch, updated_at)",
     "users guiche_auth: SELECT (id, email_key, password_hash, epoch)",
+    "webhook_deliveries guiche_worker: UPDATE (state, attempts, created_at, next_at, leased_until, finished_at, last_result)",
+    "webhook_endpoints guiche_worker: UPDATE (secret, previous_secret, previous_until, disabled_at, disabled_reason, failing_since)",
 ];
 
 /// On functions.
@@ -56,7 +61,11 @@ const FUNCTIONS: &[(&str, &str)] = &[
         find_done release_key",
     ),
     ("guiche_app, guiche_worker", "lock_ticket save_ticket add_invoices push_events complete_key"),
-    ("guiche_worker", "claim_due_invoices prune_claims prune_sessions"),
+    (
+        "guiche_worker",
+        "claim_due_invoices prune_claims prune_sessions fan_out_events claim_deliveries record_delivery disable_endpoint
+        redeliver_event prune_deliveries webhook_standing",
+    ),
     // Triggers need no privilege to run.
     ("nobody", "refuse ticket_is_whole"),
 ];
