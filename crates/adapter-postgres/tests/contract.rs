@@ -98,3 +98,78 @@ mod tickets {
 
     guiche_tickets::ticket_store_contract!(postgres);
 }
+
+mod webhooks {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use async_trait::async_trait;
+    use guiche_adapter_postgres::PgStores;
+    use guiche_kernel::Timestamp;
+    use guiche_webhooks::testing::contract::WebhookFixture;
+    use guiche_webhooks::{DeliveryStore, EndpointStore, EventId, EventType};
+    use tokio_postgres::Client;
+    use uuid::Uuid;
+
+    use super::*;
+
+    struct Postgres {
+        stores: PgStores,
+        superuser: Client,
+        events: AtomicU64,
+        _database: TestDatabase,
+    }
+
+    /// One citizen with one ticket, of which every event tells; past the foreign keys that say that it has invoices.
+    const TICKET: &str = "
+        BEGIN;
+        SET LOCAL session_replication_role = replica;
+        INSERT INTO users VALUES ('00000000-0000-7000-8000-000000000001', 'a@b.org', 'a@b.org', 'h', 0, now(), now());
+        INSERT INTO tickets VALUES (
+            '00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-000000000001', 1, 'driver_license_renewal', 50000,
+            '{}', 'pending', 1, now(), now(), NULL, NULL, NULL, now()
+        );
+        COMMIT";
+
+    async fn postgres() -> Postgres {
+        let database = TestDatabase::new().await;
+        let superuser = database.raw(&database.superuser_url()).await;
+        superuser.batch_execute(TICKET).await.unwrap();
+        let stores = database.stores().await;
+        Postgres { stores, superuser, events: AtomicU64::new(1), _database: database }
+    }
+
+    #[async_trait]
+    impl WebhookFixture for Postgres {
+        fn endpoints(&self) -> Arc<dyn EndpointStore> {
+            self.stores.endpoints()
+        }
+
+        fn deliveries(&self) -> Arc<dyn DeliveryStore> {
+            self.stores.deliveries()
+        }
+
+        async fn event(&self, of_type: EventType, happened_at: Timestamp) -> EventId {
+            let id = Uuid::from_u128(self.events.fetch_add(1, Ordering::Relaxed).into());
+            let moment = happened_at.unix_timestamp_nanos() / 1000;
+            let push = format!(
+                "BEGIN;
+                SET LOCAL session_replication_role = replica;
+                INSERT INTO outbox
+                    (id, kind, happened_at, ticket_id, user_id, amount_sats, operation_id, status, version, payment_hash)
+                SELECT '{id}', '{of_type}', to_timestamp({seconds}) + {micros} * interval '1 microsecond', id, user_id,
+                    amount_sats, operation_id, 'pending', 1, sha256('x')
+                FROM tickets;
+                COMMIT",
+                seconds = moment / 1_000_000,
+                micros = moment % 1_000_000,
+            );
+            // Of a ticket these two happen once; the suite has no more than one ticket.
+            let many = "DROP INDEX IF EXISTS outbox_paid_once, outbox_opened_once";
+            self.superuser.batch_execute(many).await.unwrap();
+            self.superuser.batch_execute(&push).await.unwrap();
+            EventId::new(id)
+        }
+    }
+
+    guiche_webhooks::webhook_store_contract!(postgres);
+}

@@ -1,7 +1,6 @@
 //! Deliveries, and the fan-out of the outbox.
 
 use async_trait::async_trait;
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Timestamptz};
 use guiche_kernel::{Limit, StoreError, Timestamp};
@@ -106,20 +105,24 @@ impl DeliveryStore for PgWebhooks {
     }
 
     async fn standing(&self) -> Result<Standing, StoreError> {
-        // Without arguments it is no call for the statement cache.
-        let query = diesel::select((
-            sql::<Nullable<Timestamptz>>("s.oldest"),
-            sql::<BigInt>("s.active"),
-            sql::<BigInt>("s.disabled FROM webhook_standing() s"),
-        ));
-        let (oldest_waiting, active, disabled): (Option<Timestamp>, i64, i64) =
-            one(self.worker.rows(query).await?)?;
+        let standing = diesel::sql_query("SELECT oldest, active, disabled FROM webhook_standing()");
+        let found: StandingRow = one(self.worker.rows(standing).await?)?;
         Ok(Standing {
-            oldest_waiting,
-            active_endpoints: count(active),
-            disabled_endpoints: count(disabled),
+            oldest_waiting: found.oldest,
+            active_endpoints: count(found.active),
+            disabled_endpoints: count(found.disabled),
         })
     }
+}
+
+#[derive(QueryableByName)]
+struct StandingRow {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    oldest: Option<Timestamp>,
+    #[diesel(sql_type = BigInt)]
+    active: i64,
+    #[diesel(sql_type = BigInt)]
+    disabled: i64,
 }
 
 fn count(rows: i64) -> u64 {

@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use guiche_kernel::{Sealed, StoreError, Timestamp};
-use guiche_webhooks::{
-    DisabledReason, Endpoint, EndpointId, EndpointState, EndpointStore, Subscription,
-};
+use guiche_webhooks::{DisabledReason, Endpoint, EndpointId, EndpointState, EndpointStore, Subscription};
 
 use super::PgWebhooks;
 use super::calls::DisableEndpoint;
@@ -42,15 +40,13 @@ impl EndpointStore for PgWebhooks {
     }
 
     async fn find(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
-        let query =
-            dsl::webhook_endpoints.filter(dsl::id.eq(id.as_uuid())).select(EndpointRow::as_select());
+        let query = dsl::webhook_endpoints.filter(dsl::id.eq(id.as_uuid())).select(EndpointRow::as_select());
         let row: Option<EndpointRow> = self.worker.rows(query).await?.pop();
         row.map(EndpointRow::endpoint).transpose()
     }
 
     async fn list(&self) -> Result<Vec<Endpoint>, StoreError> {
-        let query =
-            dsl::webhook_endpoints.order((dsl::created_at, dsl::id)).select(EndpointRow::as_select());
+        let query = dsl::webhook_endpoints.order((dsl::created_at, dsl::id)).select(EndpointRow::as_select());
         let rows: Vec<EndpointRow> = self.worker.rows(query).await?;
         rows.into_iter().map(EndpointRow::endpoint).collect()
     }
@@ -90,9 +86,8 @@ impl EndpointStore for PgWebhooks {
         fresh: &Sealed,
         previous_until: Timestamp,
     ) -> Result<(), StoreError> {
-        let unchanged = dsl::webhook_endpoints
-            .filter(dsl::id.eq(id.as_uuid()))
-            .filter(dsl::secret.eq(expected.as_str()));
+        let unchanged =
+            dsl::webhook_endpoints.filter(dsl::id.eq(id.as_uuid())).filter(dsl::secret.eq(expected.as_str()));
         let change = diesel::update(unchanged).set((
             dsl::secret.eq(fresh.as_str()),
             dsl::previous_secret.eq(expected.as_str()),

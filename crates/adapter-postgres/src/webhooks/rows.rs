@@ -39,15 +39,18 @@ impl EndpointRow {
             }
             (_, _) => EndpointState::Active,
         };
-        let types = self.event_types.unwrap_or_default().iter().map(|kind| word(kind)).collect::<Result<
-            Vec<EventType>,
-            _,
-        >>()?;
+        let types = self
+            .event_types
+            .unwrap_or_default()
+            .iter()
+            .map(|kind| word(kind))
+            .collect::<Result<Vec<EventType>, _>>()?;
         Ok(Endpoint {
             id: EndpointId::new(self.id),
             url: EndpointUrl::parse(&self.url).map_err(|_| corrupt("an endpoint's address is none"))?,
             description: self.description,
-            subscription: Subscription::of(types).map_err(|_| corrupt("an endpoint's subscription is none"))?,
+            subscription: Subscription::of(types)
+                .map_err(|_| corrupt("an endpoint's subscription is none"))?,
             state,
             secrets: SealedSecrets {
                 current: Sealed::from_text(self.secret),

@@ -129,7 +129,9 @@ fn declared() -> Vec<String> {
     for line in include_str!("../../src/schema.rs").lines().map(str::trim) {
         if let Some((name, _)) = line.strip_suffix('{').and_then(|line| line.split_once(" (")) {
             table = name;
-        } else if let Some((column, of_type)) = line.trim_end_matches(',').split_once(" -> ") {
+        } else if !line.starts_with("diesel::")
+            && let Some((column, of_type)) = line.trim_end_matches(',').split_once(" -> ")
+        {
             let inner = of_type.strip_prefix("Nullable<").and_then(|of_type| of_type.strip_suffix('>'));
             let nullable = if inner.is_some() { "YES" } else { "NO" };
             let of_type = match inner.unwrap_or(of_type) {

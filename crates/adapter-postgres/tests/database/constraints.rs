@@ -71,13 +71,43 @@ const REFUSED: &[(&str, &str)] = &[
     (r"idempotency_claims SET fingerprint = '\x00'", "sha256_hash_length"),
     ("idempotency_claims SET ticket_id = subject", "idempotency_claims_whole_result"),
     (r"idempotency_claims SET ticket_id = subject, payment_hash = '\x00'", "sha256_hash_length"),
+    ("webhook_endpoints SET url = ''", "webhook_endpoints_url_length"),
+    ("webhook_endpoints SET description = repeat('x', 201)", "webhook_endpoints_description_length"),
+    ("webhook_endpoints SET event_types = '{}'", "webhook_endpoints_some_event_types"),
+    ("webhook_endpoints SET secret = 'whsec_AAAA'", "webhook_endpoints_secret_is_sealed"),
+    (
+        "webhook_endpoints SET previous_secret = 'whsec_AAAA', previous_until = now()",
+        "webhook_endpoints_previous_secret_is_sealed",
+    ),
+    ("webhook_endpoints SET previous_until = now()", "webhook_endpoints_previous_has_an_end"),
+    ("webhook_endpoints SET disabled_at = now()", "webhook_endpoints_disabled_has_a_reason"),
+    (
+        "webhook_endpoints SET disabled_at = now(), disabled_reason = 'whim'",
+        "webhook_endpoints_reason_is_a_word",
+    ),
+    ("webhook_deliveries SET state = 'lost'", "delivery_state_is_a_word"),
+    ("webhook_deliveries SET attempts = -1", "webhook_deliveries_attempts_count_up"),
+    ("webhook_deliveries SET state = 'delivered'", "webhook_deliveries_finished_means_when"),
+    (
+        "webhook_deliveries SET state = 'failed', finished_at = now(), leased_until = now()",
+        "webhook_deliveries_only_pending_is_leased",
+    ),
+    ("webhook_deliveries SET last_result = ''", "webhook_deliveries_result_length"),
 ];
+
+/// An endpoint, and a delivery of every event to it.
+const TOLD: &str = "
+    INSERT INTO webhook_endpoints (id, url, description, secret, created_at)
+    VALUES (gen_random_uuid(), 'https://example.org', '', 'v1.key.nonce.sealed', now());
+    INSERT INTO webhook_deliveries (event_id, endpoint_id, state, attempts, created_at, next_at)
+    SELECT o.id, e.id, 'pending', 0, now(), now() FROM outbox o, webhook_endpoints e";
 
 #[tokio::test]
 async fn every_check_refuses_its_illegal_row() {
     let scene = Scene::new().await;
     scene.citizen("alice@example.org").await;
     let client = scene.superuser().await;
+    client.batch_execute(TOLD).await.unwrap();
     for (change, constraint) in REFUSED {
         // A ticket cannot be changed without its version.
         let legal = change.replace("tickets SET status", "tickets SET version = version + 1, status");

@@ -23,3 +23,4 @@ mod races;
 mod roles;
 mod runtimes;
 mod scene;
+mod webhooks;
