@@ -68,6 +68,7 @@ CREATE INDEX pushes_to_send ON pushes (next_at) WHERE next_at IS NOT NULL;
 
 export class Ledger {
   #db;
+  #statements = /** @type {Map<string, ReturnType<InstanceType<typeof DatabaseSync>['prepare']>>} */ (new Map());
 
   /**
    * Opens or creates the ledger of a network, and keeps every other process out of it.
@@ -85,8 +86,17 @@ export class Ledger {
       this.#belongsTo('network', network);
       chmodSync(file, 0o600);
     } catch (error) {
-      this.#db.close();
+      this.#abandon();
       throw error;
+    }
+  }
+
+  /** Ends what could not be opened, whoever may hold the lock. */
+  #abandon() {
+    try {
+      this.close();
+    } catch {
+      this.#db.close();
     }
   }
 
@@ -240,23 +250,32 @@ export class Ledger {
     };
   }
 
+  /** Leaves one file, without a log beside it, and lets the lock go at once instead of with the last statement. */
   close() {
+    this.#db.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM about');
     this.#db.close();
+  }
+
+  /** @param {string} sql */
+  #statement(sql) {
+    const statement = this.#statements.get(sql) ?? this.#db.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
   }
 
   /** @param {string} sql @param {...(string | number | null)} values */
   #run(sql, ...values) {
-    this.#db.prepare(sql).run(...values);
+    this.#statement(sql).run(...values);
   }
 
   /** @param {string} sql @param {...(string | number | null)} values @returns {any} */
   #one(sql, ...values) {
-    return this.#db.prepare(sql).get(...values);
+    return this.#statement(sql).get(...values);
   }
 
   /** @param {string} sql @param {...(string | number | null)} values @returns {any[]} */
   #all(sql, ...values) {
-    return this.#db.prepare(sql).all(...values);
+    return this.#statement(sql).all(...values);
   }
 
   /** @template T @param {() => T} work @returns {T} */

@@ -7,10 +7,10 @@ import { directory, INVOICE, KEY, ready } from './harness.js';
 
 describe('the contract', () => {
   let gateway;
-  const finished = [];
-  const suite = { after: (work) => finished.push(work) };
+  let end;
+  const suite = { after: (work) => { end = work; } };
   before(async () => { gateway = await ready(suite, directory(suite)); });
-  after(async () => { for (const work of finished.reverse()) await work(); });
+  after(() => end());
 
   const post = (headers, body = JSON.stringify(INVOICE)) =>
     gateway.fetch('/v1/invoices', { method: 'POST', headers: { 'content-type': 'application/json', 'idempotency-key': 'k', ...headers }, body });

@@ -13,10 +13,21 @@ export const KEY = 'test-key-0123456789abcdef0123456789abcdef';
 export const MNEMONIC = 'abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about';
 export const INVOICE = { amount_sats: 50_000, memo: 'Guichê: renovação', expiry_seconds: 900 };
 
+const endings = new WeakMap();
+
+/** Runs with the end of the test, the last one first: a process ends before its directory goes. */
+export function atEnd(t, work) {
+  if (!endings.has(t)) {
+    endings.set(t, []);
+    t.after(async () => { for (const ending of endings.get(t).reverse()) await ending(); });
+  }
+  endings.get(t).push(work);
+}
+
 /** A directory that goes with the test. */
 export function directory(t) {
   const path = mkdtempSync(join(tmpdir(), 'spark-gateway-'));
-  t.after(() => rmSync(path, { recursive: true, force: true }));
+  atEnd(t, () => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
@@ -43,7 +54,7 @@ export function start(t, dir, env = {}, { fake = true } = {}) {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const gateway = new Gateway(child);
-  t.after(() => gateway.kill());
+  atEnd(t, () => gateway.kill());
   return gateway;
 }
 
@@ -136,7 +147,7 @@ export async function receiver(t, answers = []) {
     waiting.filter(({ count }) => seen.length >= count).forEach(({ resolve }) => resolve(seen));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => { server.closeAllConnections(); server.close(); });
+  atEnd(t, () => { server.closeAllConnections(); server.close(); });
   return {
     url: `http://127.0.0.1:${server.address().port}/webhooks/spark`,
     /** Resolves when this many pushes have arrived. */

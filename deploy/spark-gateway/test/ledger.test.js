@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { Ledger } from '../src/ledger.js';
-import { directory, ready, start } from './harness.js';
+import { atEnd, directory, ready, start } from './harness.js';
 
 const made = (id) => ({ id, bolt11: 'lnbcrt1x', payment_hash: id.padStart(64, '0'), created_at: 1, expires_at: 2, spark_status: 'INVOICE_CREATED' });
 const open = (dataDir, network = 'REGTEST') => new Ledger({ dataDir, network, wantsPushes: true });
@@ -43,7 +43,7 @@ test('a ledger of a newer gateway is left alone', (t) => {
 test('only the owner reads it, and every commit is flushed', (t) => {
   const dir = join(directory(t), 'data');
   const ledger = open(dir);
-  t.after(() => ledger.close());
+  atEnd(t, () => ledger.close());
   assert.equal(statSync(dir).mode & 0o777, 0o700);
   assert.equal(statSync(join(dir, 'ledger.sqlite3')).mode & 0o777, 0o600);
   assert.deepEqual(ledger.durability(), { journal: 'wal', flush: 'full', lock: 'exclusive' });
@@ -51,7 +51,7 @@ test('only the owner reads it, and every commit is flushed', (t) => {
 
 test('the first invoice of a key wins', (t) => {
   const ledger = open(directory(t));
-  t.after(() => ledger.close());
+  atEnd(t, () => ledger.close());
   ledger.beginCall('k', 'f', 1);
   ledger.beginCall('k', 'f', 2);
   assert.equal(ledger.finishCall('k', made('a'), 9).id, 'a');
@@ -72,14 +72,14 @@ test('a payment is written down once, together with its push, and nothing takes 
   assert.equal(ledger.dueLooks(1_000_000, 10).length, 0);
   ledger.close();
   const db = new DatabaseSync(join(dir, 'ledger.sqlite3'));
-  t.after(() => db.close());
+  atEnd(t, () => db.close());
   assert.throws(() => db.exec("UPDATE invoices SET paid_at = 8 WHERE id = 'a'"), /does not change/);
   assert.throws(() => db.exec("UPDATE invoices SET status = 'pending', paid_at = NULL WHERE id = 'a'"), /does not change/);
 });
 
 test('a refused write leaves nothing behind', (t) => {
   const ledger = open(directory(t));
-  t.after(() => ledger.close());
+  atEnd(t, () => ledger.close());
   ledger.beginCall('one', 'f', 1);
   ledger.finishCall('one', made('a'), 9);
   ledger.beginCall('two', 'f', 1);

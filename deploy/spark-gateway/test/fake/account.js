@@ -75,6 +75,7 @@ function merge(answer, changes) {
 
 const CONTROLS = {
   'GET /state': () => ({ ...world.state, held: held.length }),
+  'GET /environment': () => ({ names: Object.keys(process.env) }),
   'POST /behave': (body) => {
     for (const [operation, behaviour] of Object.entries(body)) world.behave(operation, behaviour);
     return {};
