@@ -79,8 +79,31 @@ function describe(value) {
  * @param {Log} log
  */
 export function captureConsole(log) {
-  const line = (/** @type {unknown[]} */ words) => words.map(describe).join(' ');
-  console.error = console.warn = (...words) => log.warn('sdk.console', { text: line(words) });
-  console.log = console.info = console.debug = (...words) => log.debug('sdk.console', { text: line(words) });
-  console.trace = console.dir = (...words) => log.debug('sdk.console', { text: line(words) });
+  const isNews = newsOnly();
+  const capture = (/** @type {Write} */ write) => (/** @type {unknown[]} */ ...words) => {
+    const text = words.map(describe).join(' ');
+    if (isNews(text)) write('sdk.console', { text });
+  };
+  console.error = console.warn = capture(log.warn);
+  console.log = console.info = console.debug = console.trace = console.dir = capture(log.debug);
+}
+
+const NEWS_AGAIN_AFTER = 60_000;
+const REMEMBERED_TEXTS = 200;
+
+/**
+ * Without a network the SDK says the same dozens of times a minute; once a minute is enough.
+ *
+ * @param {() => number} [now]
+ * @returns {(text: string) => boolean}
+ */
+export function newsOnly(now = Date.now) {
+  const said = /** @type {Map<string, number>} */ (new Map());
+  return (text) => {
+    const last = said.get(text);
+    if (last !== undefined && now() - last < NEWS_AGAIN_AFTER) return false;
+    if (said.size >= REMEMBERED_TEXTS) said.clear();
+    said.set(text, now());
+    return true;
+  };
 }

@@ -2,6 +2,7 @@
 // working. Requests are never kept waiting for it.
 
 import { fromSpark, unavailable } from './failures.js';
+import { newsOnly } from './log.js';
 import { sleep } from './sleep.js';
 
 /** So many failures in a row, none of which reached Spark, and the account is opened anew. */
@@ -22,6 +23,7 @@ export class Wallet {
   #lastError = /** @type {string | null} */ (null);
   #nextAttempt = /** @type {number | null} */ (null);
   #rejections = 0;
+  #isNews = newsOnly();
   #stop = new AbortController();
   #retire = /** @type {() => void} */ (() => {});
 
@@ -165,7 +167,7 @@ export class Wallet {
   /** The SDK lets promises of its background work go unhandled; they are counted, and must not end the process. @param {unknown} reason */
   noteRejection(reason) {
     this.#rejections += 1;
-    this.log.warn('sdk.unhandled_rejection', { error: reason, count: this.#rejections });
+    if (this.#isNews(String(reason))) this.log.warn('sdk.unhandled_rejection', { error: reason, count: this.#rejections });
   }
 
   health() {

@@ -142,8 +142,8 @@ export async function receiver(t, answers = []) {
   const waiting = [];
   const server = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray()).toString();
-    response.writeHead(answers[seen.length] ?? 202).end();
-    seen.push({ headers: request.headers, body });
+    response.writeHead(answers[seen.length] ?? 202, { location: '/elsewhere' }).end();
+    seen.push({ path: request.url, headers: request.headers, body });
     waiting.filter(({ count }) => seen.length >= count).forEach(({ resolve }) => resolve(seen));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

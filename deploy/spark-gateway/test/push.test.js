@@ -58,6 +58,7 @@ test('a push is repeated until it is taken, under the same id', async (t) => {
   const pushes = await to.pushes(5);
   assert.equal(new Set(pushes.map(({ headers }) => headers['webhook-id'])).size, 1);
   for (const { body, headers } of pushes) new Webhook(NEW).verify(body, headers);
+  assert.ok(pushes.every(({ path }) => path === '/webhooks/spark'), 'a redirect is not followed');
   await gateway.line((line) => line.event === 'push.delivered');
   const { push } = (await gateway.fetch('/health')).body;
   assert.deepEqual(push, { enabled: true, owed: 0, oldest_age_seconds: null });

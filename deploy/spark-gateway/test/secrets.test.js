@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLog } from '../src/log.js';
+import { createLog, newsOnly } from '../src/log.js';
 import { directory, KEY, MNEMONIC, ready, receiver } from './harness.js';
 
 const PREIMAGE = 'a79c64dfddd88ab5f091e5068d6f79fcc2475e51e346a6eac7a399ec32b7b5cb';
@@ -65,4 +65,14 @@ test('levels', () => {
   const log = createLog({ level: 'warn', secrets: [], write: (line) => events.push(JSON.parse(line).event) });
   for (const level of ['debug', 'info', 'warn', 'error', 'always']) log[level](level);
   assert.deepEqual(events, ['warn', 'error', 'always']);
+});
+
+test('what is said again and again is logged once a minute', () => {
+  let now = 0;
+  const isNews = newsOnly(() => now);
+  assert.deepEqual([isNews('a'), isNews('a'), isNews('b')], [true, false, true]);
+  now = 59_999;
+  assert.equal(isNews('a'), false);
+  now = 60_000;
+  assert.deepEqual([isNews('a'), isNews('a')], [true, false]);
 });

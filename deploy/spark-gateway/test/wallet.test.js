@@ -67,8 +67,8 @@ test('answers that Spark does give are no failures of the connection', async (t)
 
 test('an unhandled rejection of the SDK shows in the health and ends nothing', async (t) => {
   const gateway = await ready(t, directory(t));
-  await gateway.spark('/reject', {});
-  await gateway.spark('/reject', {});
+  await gateway.spark('/reject', { message: 'one' });
+  await gateway.spark('/reject', { message: 'two' });
   await gateway.line((line) => line.event === 'sdk.unhandled_rejection' && line.count === 2);
   const { status, body } = await gateway.fetch('/health');
   assert.deepEqual([status, body.wallet.unhandled_rejections], [200, 2]);
