@@ -48,6 +48,9 @@ const INPUT_FIELDS = new Set(['amountSats', 'memo', 'expirySeconds', 'descriptio
 /** The SDK wraps errors of the network layer, whose names it loses, so their words are all there is to tell them by. */
 const NETWORK_WORDS = /fetch failed|network|socket|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timed? ?out|UNAVAILABLE|DEADLINE|shut down/i;
 
+/** What the SDK's GraphQL client says when the provider did answer, with a list of errors. */
+const ANSWERED_WITH_ERRORS = /^Request \w+ failed\. \[/;
+
 /**
  * Sorts what the SDK threw into the contract's kinds.
  *
@@ -56,12 +59,13 @@ const NETWORK_WORDS = /fetch failed|network|socket|ECONN|ENOTFOUND|EAI_AGAIN|ETI
  */
 export function fromSpark(error) {
   if (error instanceof Failure) return error;
-  const { name, message, context } = /** @type {any} */ (error ?? {});
+  const { name, message, context, originalError } = /** @type {any} */ (error ?? {});
   if (name === 'SparkValidationError') {
     return INPUT_FIELDS.has(context?.field)
       ? invalidRequest('Spark does not take such an invoice', error)
       : nonsense('Spark answered with something that does not fit the request', error);
   }
+  if (name === 'SparkRequestError' && ANSWERED_WITH_ERRORS.test(originalError?.message)) return refused(error);
   if (name === 'SparkRequestError' || name === 'SparkAuthenticationError') return unavailable(error);
   return NETWORK_WORDS.test(String(message)) ? unavailable(error) : refused(error);
 }

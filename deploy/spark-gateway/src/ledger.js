@@ -177,7 +177,7 @@ export class Ledger {
 
   /** @returns {Invoice | undefined} */
   newestInvoice() {
-    return this.#one('SELECT * FROM invoices ORDER BY created_at DESC LIMIT 1');
+    return this.#one('SELECT * FROM invoices ORDER BY rowid DESC LIMIT 1');
   }
 
   /** @param {string} id */

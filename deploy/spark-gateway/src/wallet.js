@@ -61,8 +61,8 @@ export class Wallet {
   async #opened() {
     const opening = this.open();
     try {
-      const account = await within(this.pace.call * OPEN_TIMEOUT_CALLS, opening);
-      const address = await within(this.pace.call, account.getAddress());
+      const account = await within(this.pace.call * OPEN_TIMEOUT_CALLS, opening, this.#stop.signal);
+      const address = await within(this.pace.call, account.getAddress(), this.#stop.signal);
       return { account, isOurs: this.isOurs(address) };
     } catch (error) {
       opening.then((late) => this.#closed(late), () => {});
@@ -202,11 +202,17 @@ class Overdue extends Error {
  * @template T
  * @param {number} milliseconds
  * @param {Promise<T>} answer
+ * @param {AbortSignal} [stop] ends the waiting before its time
  * @returns {Promise<T>} rejects with `Overdue`
  */
-function within(milliseconds, answer) {
+function within(milliseconds, answer, stop) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Overdue()), milliseconds);
-    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    const giveUp = () => reject(new Overdue());
+    const timer = setTimeout(giveUp, milliseconds);
+    stop?.addEventListener('abort', giveUp);
+    answer.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      stop?.removeEventListener('abort', giveUp);
+    });
   });
 }

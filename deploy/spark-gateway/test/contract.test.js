@@ -190,6 +190,8 @@ test('what Spark does wrong has a status of its own, and none of its words', asy
     [{ kind: 'fail', error: 'SparkValidationError', field: 'memo', message: vendor }, 400, 'invalid_request'],
     [{ kind: 'fail', error: 'SparkValidationError', field: 'paymentHash', message: vendor }, 502, 'spark_bad_answer'],
     [{ kind: 'fail', error: 'SparkError', message: vendor }, 502, 'spark_refused'],
+    [{ kind: 'fail', error: 'SparkRequestError', message: vendor, original: 'Request RequestLightningReceive failed. [{"message":"too much"}]' }, 502, 'spark_refused'],
+    [{ kind: 'fail', error: 'SparkRequestError', message: vendor, original: 'Request RequestLightningReceive failed. Bad Gateway' }, 503, 'spark_unavailable'],
     [{ kind: 'fail', error: 'SparkRequestError', message: vendor }, 503, 'spark_unavailable'],
     [{ kind: 'fail', error: 'SparkAuthenticationError', message: vendor }, 503, 'spark_unavailable'],
     [{ kind: 'fail', error: 'SparkError', message: 'fetch failed' }, 503, 'spark_unavailable'],

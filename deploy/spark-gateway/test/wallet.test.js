@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { directory, ready, start } from './harness.js';
+import { directory, MNEMONIC, ready, start } from './harness.js';
 
 const behaviour = (value) => ({ FAKE_SPARK_BEHAVIOUR: JSON.stringify(value) });
 
@@ -60,7 +60,8 @@ test('an account that stops working is replaced', async (t) => {
 
 test('answers that Spark does give are no failures of the connection', async (t) => {
   const gateway = await ready(t, directory(t));
-  await gateway.spark('/behave', { create: { kind: 'fail', error: 'SparkError', message: 'no', times: 8 } });
+  const refusal = { kind: 'fail', error: 'SparkRequestError', original: 'Request RequestLightningReceive failed. [{}]', times: 8 };
+  await gateway.spark('/behave', { create: refusal });
   for (let refused = 0; refused < 8; refused += 1) assert.equal((await gateway.issue(`k${refused}`)).status, 502);
   assert.equal((await gateway.fetch('/health')).body.wallet.consecutive_failures, 0);
 });
@@ -73,6 +74,16 @@ test('an unhandled rejection of the SDK shows in the health and ends nothing', a
   const { status, body } = await gateway.fetch('/health');
   assert.deepEqual([status, body.wallet.unhandled_rejections], [200, 2]);
   assert.equal((await gateway.issue('one')).status, 201);
+});
+
+test('an exception that nobody caught ends the process, and the next one goes on', async (t) => {
+  const dir = directory(t);
+  const gateway = await ready(t, dir);
+  const { text } = await gateway.issue('one');
+  await gateway.spark('/throw', { message: MNEMONIC });
+  assert.deepEqual(await gateway.exited, { code: 70, signal: null });
+  assert.match(gateway.output, /"event":"process.broken"[^\n]*\[redacted\]/);
+  assert.equal((await (await ready(t, dir)).issue('one')).text, text);
 });
 
 test('when nobody asks, the newest invoice is looked at, so that the health knows', async (t) => {
@@ -97,4 +108,13 @@ test('another seed over the same ledger is refused, and asks Spark for nothing',
   assert.equal((await other.status(id)).status, 503);
   await other.kill('SIGTERM');
   assert.deepEqual(await other.exited, { code: 0, signal: null });
+});
+
+test('asked to stop, it does not wait for an opening that hangs', async (t) => {
+  const gateway = start(t, directory(t), behaviour({ open: { kind: 'hold' } }));
+  await gateway.listening();
+  let calls;
+  do ({ calls } = await gateway.spark('/state')); while (calls.open === 0);
+  await gateway.kill('SIGTERM');
+  assert.deepEqual(await gateway.exited, { code: 0, signal: null });
 });

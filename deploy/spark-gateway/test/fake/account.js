@@ -60,8 +60,9 @@ function crash() {
 }
 
 /** An error as the SDK throws them: told by its name, chatty in its message. */
-function failure({ error = 'SparkRequestError', message = 'fake: request failed', field }) {
-  return Object.assign(new Error(message), { name: error, context: { field } });
+function failure({ error = 'SparkRequestError', message = 'fake: request failed', field, original }) {
+  const originalError = original === undefined ? undefined : new Error(original);
+  return Object.assign(new Error(message), { name: error, context: { field }, originalError });
 }
 
 function merge(answer, changes) {
@@ -91,6 +92,10 @@ const CONTROLS = {
   },
   'POST /reject': ({ message = 'fake: background work failed' }) => {
     Promise.reject(failure({ error: 'SparkAuthenticationError', message }));
+    return {};
+  },
+  'POST /throw': ({ message = 'fake: nobody caught this' }) => {
+    setImmediate(() => { throw new Error(message); });
     return {};
   },
   'POST /console': ({ message = 'fake: chatter' }) => {
