@@ -10,7 +10,7 @@ use std::{io, path::PathBuf, time::Duration};
 pub enum EmbeddedError {
     /// No PostgreSQL server binaries were found.
     #[error(
-        "no PostgreSQL server binaries found (looked in {searched}); install PostgreSQL 15 to 18 with {install}, or set a database URL"
+        "no PostgreSQL server binaries found (looked in {searched}); install PostgreSQL 15 to 18 with {install}, or name a packed set of binaries with GUICHE_POSTGRES_ARCHIVE and GUICHE_POSTGRES_ARCHIVE_SHA256, or set a database URL"
     )]
     NoBinaries {
         /// The places that were searched.
@@ -39,6 +39,46 @@ pub enum EmbeddedError {
         available: String,
         /// The way out.
         cure: String,
+    },
+    /// The package could not be installed.
+    #[error(
+        "PostgreSQL could not be installed with `{command}`: {output}; mend that, or name a packed set of binaries with GUICHE_POSTGRES_ARCHIVE and GUICHE_POSTGRES_ARCHIVE_SHA256, or set a database URL (GUICHE_EMBEDDED_INSTALL=never keeps us from trying)"
+    )]
+    NotInstalled {
+        /// The command that failed.
+        command: String,
+        /// Its last words.
+        output: String,
+    },
+    /// The archive of binaries is not the one that was meant. Nothing of it was unpacked.
+    #[error(
+        "{archive} has the SHA-256 digest {found}, but GUICHE_POSTGRES_ARCHIVE_SHA256 says {expected}; it was not unpacked"
+    )]
+    WrongDigest {
+        /// Where it was read.
+        archive: String,
+        /// The digest that was asked for.
+        expected: String,
+        /// The digest of what came.
+        found: String,
+    },
+    /// The archive of binaries cannot be fetched, or cannot be used.
+    #[error("the PostgreSQL binaries of {archive} (GUICHE_POSTGRES_ARCHIVE) cannot be used: {reason}")]
+    Archive {
+        /// Where it was to be read.
+        archive: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Somebody else could put programs into the directory in which unpacked binaries are kept.
+    #[error("{} keeps programs that we run, and {reason}; remove it, or make it a directory of user {user} that nobody else can write (chmod go-w)", directory.display())]
+    UnsafeCache {
+        /// The directory.
+        directory: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// Who we are.
+        user: String,
     },
     /// Root asked, and there is no account that the server could run as.
     #[error(

@@ -4,10 +4,13 @@
 //! - `start`: exclusive for whoever starts, adopts or prepares the server.
 //! - `watch`: exclusive for as long as a watcher lives.
 //!
+//! Apart from them, [`turn`] is for what a machine does once for all its clusters.
+//!
 //! A process takes `share` before `start`, and a watcher takes neither `start` nor anything after `share`: no cycle.
 
 use std::{
     fs::{File, TryLockError},
+    path::Path,
     time::Duration,
 };
 
@@ -31,6 +34,8 @@ impl Drop for Held {
 }
 
 const PAUSE: Duration = Duration::from_millis(5);
+/// Between two looks at what takes seconds to minutes.
+const LONG_PAUSE: Duration = Duration::from_millis(50);
 
 pub(crate) fn open(place: &Place, name: &str) -> Result<File, EmbeddedError> {
     let path = place.lock_file(name);
@@ -65,6 +70,33 @@ async fn wait(
             return Err(EmbeddedError::TimedOut { awaited, waited: limit, log: place.log() });
         }
         sleep(PAUSE).await;
+    }
+}
+
+/// Takes a lock that stands apart from any cluster, for what a machine does once; `waiting` is called when it is taken.
+pub(crate) async fn turn(
+    path: &Path,
+    awaited: &'static str,
+    limit: Duration,
+    waiting: impl FnOnce(),
+) -> Result<Held, EmbeddedError> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(io_error("open", path))?;
+    let deadline = Instant::now() + limit;
+    let mut waiting = Some(waiting);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Held(file)),
+            Err(TryLockError::Error(source)) => return Err(io_error("lock", path)(source)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if let Some(waiting) = waiting.take() {
+            waiting();
+        }
+        if Instant::now() >= deadline {
+            return Err(EmbeddedError::TimedOut { awaited, waited: limit, log: path.to_path_buf() });
+        }
+        sleep(LONG_PAUSE).await;
     }
 }
 

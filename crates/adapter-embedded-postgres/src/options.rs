@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::acquire::Acquire;
+
 /// How the private server is found, started and prepared.
 ///
 /// Processes that share a server should pass the same options: settings are those of whoever started it.
@@ -26,6 +28,8 @@ pub struct Options {
     pub fallback_base: PathBuf,
     /// The server binaries to use. `None` searches the usual places, `pg_config` and `PATH`.
     pub bin_dir: Option<PathBuf>,
+    /// What may be done where there are no server binaries. It does not apply to an explicit [`bin_dir`](Self::bin_dir).
+    pub acquire: Acquire,
     /// Server settings, as of `postgres -c name=value`. Where the server listens cannot be changed by them.
     pub settings: Vec<(String, String)>,
     /// Idempotent SQL, run as the superuser in database `postgres` once after every start of the server.
@@ -46,6 +50,7 @@ impl Options {
             directory: directory.into(),
             fallback_base: PathBuf::from("/var/lib/guiche"),
             bin_dir: None,
+            acquire: Acquire::default(),
             settings: Vec::new(),
             bootstrap_sql: None,
             database: None,

@@ -36,24 +36,28 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Decides on the home and the account, and makes the directories.
-    pub(crate) async fn settle(options: &Options) -> Result<Self, EmbeddedError> {
+    /// Decides on the home and the account; makes nothing but the directories above.
+    pub(crate) async fn choose(options: &Options) -> Result<Self, EmbeddedError> {
         let wanted = resolve(&options.directory)?;
-        let mut place = if Account::we_are_root() {
-            Self::settle_as_root(options, wanted).await?
+        if Account::we_are_root() {
+            Self::choose_as_root(options, wanted).await
         } else {
-            Self { socket: wanted.join("run"), home: wanted, account: Account::current(), notice: None }
-        };
-        place.make_home()?;
-        place.furnish().await?;
-        if !fits(&place.socket) {
-            place.socket = place.socket_elsewhere(&SOCKET_BASES, options.start_timeout).await?;
+            Ok(Self { socket: wanted.join("run"), home: wanted, account: Account::current(), notice: None })
         }
-        Ok(place)
+    }
+
+    /// Makes the home, and what a server needs in it.
+    pub(crate) async fn settle(mut self, options: &Options) -> Result<Self, EmbeddedError> {
+        self.make_home()?;
+        self.furnish().await?;
+        if !fits(&self.socket) {
+            self.socket = self.socket_elsewhere(&SOCKET_BASES, options.start_timeout).await?;
+        }
+        Ok(self)
     }
 
     /// Existing data decides first: a change of permissions must never make it look lost.
-    async fn settle_as_root(options: &Options, wanted: PathBuf) -> Result<Self, EmbeddedError> {
+    async fn choose_as_root(options: &Options, wanted: PathBuf) -> Result<Self, EmbeddedError> {
         let base =
             std::path::absolute(&options.fallback_base).map_err(io_error("find", &options.fallback_base))?;
         let fallback = base.join(fingerprint(&[wanted.as_os_str().as_bytes()]));

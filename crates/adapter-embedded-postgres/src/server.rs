@@ -18,6 +18,7 @@ use crate::{
     binaries, bootstrap,
     error::{EmbeddedError, io_error},
     locks,
+    machine::Machine,
     options::Options,
     place::Place,
     postmaster::{self, Run, State},
@@ -38,6 +39,7 @@ const LONGEST_LOG: u64 = 16_000_000;
 pub(crate) struct Server {
     pub(crate) place: Place,
     pub(crate) options: Options,
+    pub(crate) machine: Machine,
 }
 
 /// A server that was just launched; its watcher's exit means that it is gone.
@@ -173,7 +175,7 @@ impl Server {
             }
             return Ok(None);
         }
-        let found = binaries::find(self.options.bin_dir.as_deref(), &self.place)?;
+        let found = binaries::find(&self.machine, &self.options, &self.place)?;
         if binaries::data_major(&self.place.data())?.is_none() {
             self.make_cluster(&found.directory).await?;
         }

@@ -10,11 +10,12 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    acquire,
     bootstrap::SUPERUSER,
     error::EmbeddedError,
     locks::{self, Held, Sharers},
+    machine::Machine,
     options::Options,
-    place::Place,
     postmaster::{self, State},
     server::Server,
 };
@@ -42,15 +43,22 @@ struct Inner {
 impl EmbeddedPostgres {
     /// Takes a share in the cluster's server, and makes and starts both when needed.
     ///
-    /// Safe to call from any number of processes and tasks at once: one of them starts, the others wait.
+    /// Safe to call from any number of processes and tasks at once: one of them starts, the others wait. Where there are
+    /// no server binaries, [`Options::acquire`] says what is done about it; that may take minutes, which do not count
+    /// against [`Options::start_timeout`].
     ///
     /// # Errors
     ///
     /// See [`EmbeddedError`].
     pub async fn start(options: Options) -> Result<Self, EmbeddedError> {
-        let place = Place::settle(&options).await?;
+        Self::start_on(Machine::here(), options).await
+    }
+
+    /// As [`start`](Self::start), on another machine.
+    pub(crate) async fn start_on(machine: Machine, options: Options) -> Result<Self, EmbeddedError> {
+        let place = acquire::ensure(&machine, &options).await?.settle(&options).await?;
         let share = locks::share(&place, options.start_timeout).await?;
-        let inner = Inner { server: Server { place, options }, _share: share };
+        let inner = Inner { server: Server { place, options, machine }, _share: share };
         inner.server.ensure_running().await?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -109,7 +117,7 @@ impl EmbeddedPostgres {
     ///
     /// [`EmbeddedError::TimedOut`] when the server takes longer than [`Options::start_timeout`] to stop.
     pub async fn shutdown(self) -> Result<(), EmbeddedError> {
-        let Server { place, options } = &self.inner.server;
+        let Server { place, options, .. } = &self.inner.server;
         let (place, options) = (place.clone(), options.clone());
         let supervised = Arc::downgrade(&self.inner);
         drop(self);

@@ -1,14 +1,15 @@
 //! A database of its own for every test.
 //!
 //! The server is the one of `TEST_DATABASE_URL` (a superuser's URL), else a throwaway server in memory that all test
-//! processes of this user share. The schema is migrated once into a template, which is named after the hash of
+//! processes of this user share; where there are no server binaries, `GUICHE_EMBEDDED_INSTALL` and
+//! `GUICHE_POSTGRES_ARCHIVE` say what is done about it, as for the service. The schema is migrated once into a template, which is named after the hash of
 //! the migrations; every test gets a copy of it, with the same non-superuser owner as in production.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use guiche_adapter_embedded_postgres::{EmbeddedPostgres, Options};
+use guiche_adapter_embedded_postgres::{Acquire, EmbeddedPostgres, Options};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
@@ -158,7 +159,9 @@ impl Server {
         match std::env::var("TEST_DATABASE_URL") {
             Ok(url) if !url.is_empty() => Self::Given(url),
             Ok(_) | Err(_) => {
-                let options = Options::throwaway(Options::throwaway_directory("test"));
+                let acquire = Acquire::from_environment();
+                let acquire = acquire.unwrap_or_else(|lines| fail("read the environment", &lines));
+                let options = Options { acquire, ..Options::throwaway(Options::throwaway_directory("test")) };
                 let shared = EmbeddedPostgres::start(options).await;
                 Self::Shared(
                     shared.unwrap_or_else(|refusal| fail("start a PostgreSQL server for tests", &refusal)),

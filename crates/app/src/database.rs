@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use guiche_adapter_embedded_postgres::{EmbeddedPostgres, Options};
+use guiche_adapter_embedded_postgres::{Acquire, EmbeddedPostgres, Options};
 use guiche_adapter_postgres::{PgOptions, PgStores, ROLES_SQL, migrate};
 use guiche_kernel::BoxError;
 use secrecy::SecretString;
@@ -33,7 +33,7 @@ impl Database {
         let (options, embedded) = match &config.database {
             Where::Server { app, worker } => (PgOptions::new(app.clone(), worker.clone()), None),
             Where::Embedded => {
-                let server = start_private(&config.data_dir).await?;
+                let server = start_private(&config.data_dir, &config.acquire).await?;
                 let migrated = migrate(server.url(OWNER, DATABASE).into()).await?;
                 report(&migrated);
                 let urls = (server.url(APP, DATABASE), server.url(WORKER, DATABASE));
@@ -86,7 +86,7 @@ pub async fn bring_up_to_date(config: &MigrateConfig) -> Result<(), BoxError> {
     let (url, embedded): (SecretString, _) = match &config.target {
         MigrationTarget::Server(owner) => (owner.clone(), None),
         MigrationTarget::Embedded => {
-            let server = start_private(&config.data_dir).await?;
+            let server = start_private(&config.data_dir, &config.acquire).await?;
             (server.url(OWNER, DATABASE).into(), Some(server))
         }
     };
@@ -98,11 +98,12 @@ pub async fn bring_up_to_date(config: &MigrateConfig) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn start_private(data_dir: &Path) -> Result<EmbeddedPostgres, BoxError> {
+async fn start_private(data_dir: &Path, acquire: &Acquire) -> Result<EmbeddedPostgres, BoxError> {
     let directory: PathBuf = std::path::absolute(data_dir)?.join("postgres");
     let mut options = Options::new(directory);
     options.bootstrap_sql = Some(ROLES_SQL.to_owned());
     options.database = Some((DATABASE.to_owned(), OWNER.to_owned()));
+    options.acquire = acquire.clone();
     let server = EmbeddedPostgres::start(options).await?;
     if let Some(notice) = server.notice() {
         tracing::warn!("{notice}");

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use guiche_adapter_embedded_postgres::Acquire;
 use guiche_adapter_postgres::{ConnectError, PgOptions};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -71,6 +72,24 @@ pub(super) fn migration_target(
         problems.refuse("DATABASE_OWNER_URL is required: only the owner of the tables migrates them");
     }
     MigrationTarget::Embedded
+}
+
+/// Where a private server's binaries come from. Told in every environment, so that a mistake does not wait for the day on
+/// which it matters.
+pub(super) fn acquire(settings: &Settings, embedded: bool, problems: &mut Problems) -> Acquire {
+    const ARCHIVE: &str = "GUICHE_POSTGRES_ARCHIVE";
+    let acquire = Acquire::parse(
+        settings.text("GUICHE_EMBEDDED_INSTALL"),
+        settings.text(ARCHIVE),
+        settings.text("GUICHE_POSTGRES_ARCHIVE_SHA256"),
+    );
+    if settings.is_set(ARCHIVE) && !embedded {
+        problems.warn(format!("{ARCHIVE} has no effect: the database is a server of yours"));
+    }
+    acquire.unwrap_or_else(|lines| {
+        lines.into_iter().for_each(|line| problems.refuse(line));
+        Acquire::default()
+    })
 }
 
 fn app_url(settings: &Settings, problems: &mut Problems) -> Option<SecretString> {

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use guiche_adapter_embedded_postgres::Acquire;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
@@ -46,6 +47,8 @@ pub struct Config {
     pub http: Http,
     /// The database.
     pub database: Database,
+    /// Where the binaries of a private server come from.
+    pub acquire: Acquire,
     /// How access and refresh tokens are made.
     pub tokens: Tokens,
     /// The work factor of password hashes.
@@ -129,6 +132,8 @@ pub struct MigrateConfig {
     pub data_dir: PathBuf,
     /// The database, as the owner of its tables.
     pub target: MigrationTarget,
+    /// Where the binaries of a private server come from.
+    pub acquire: Acquire,
     /// What is logged, and how.
     pub log: Log,
     /// What the operator should know.
@@ -189,10 +194,13 @@ impl MigrateConfig {
         let mut reader = Reader::new(sources);
         let environment = reader.word("GUICHE_ENV", Environment::Development);
         let production = environment == Environment::Production;
+        let target = database::migration_target(&reader.settings, production, &mut reader.problems);
+        let embedded = matches!(target, MigrationTarget::Embedded);
         let config = Self {
             environment,
             data_dir: reader.data_dir(),
-            target: database::migration_target(&reader.settings, production, &mut reader.problems),
+            target,
+            acquire: database::acquire(&reader.settings, embedded, &mut reader.problems),
             log: reader.log(),
             warnings: Vec::new(),
         };
@@ -222,11 +230,15 @@ impl Reader {
             Some(Spark::Live { .. }) => Network::Mainnet,
             Some(Spark::Stub) | None => Network::Regtest,
         };
+        let http = self.http();
+        let database = database::database(&self.settings, production, &mut self.problems);
+        let embedded = matches!(database, Database::Embedded);
         let config = Config {
             environment,
             data_dir: self.data_dir(),
-            http: self.http(),
-            database: database::database(&self.settings, production, &mut self.problems),
+            http,
+            database,
+            acquire: database::acquire(&self.settings, embedded, &mut self.problems),
             tokens: self.tokens(production),
             bcrypt_cost: self.bcrypt_cost(production),
             network: self.word("LIGHTNING_NETWORK", network),

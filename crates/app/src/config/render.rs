@@ -18,9 +18,18 @@ pub(super) fn to_toml(config: &Config) -> String {
     put("rate_limit_address", rate(config.http.limits.address));
     put("rate_limit_account", rate(config.http.limits.account));
     put("rate_limit_login", rate(config.http.limits.login));
-    if let Database::Server { app, worker } = &config.database {
-        put("database_url", database::redacted(app).into());
-        put("database_worker_url", database::redacted(worker).into());
+    match &config.database {
+        Database::Server { app, worker } => {
+            put("database_url", database::redacted(app).into());
+            put("database_worker_url", database::redacted(worker).into());
+        }
+        Database::Embedded => {
+            put("guiche_embedded_install", config.acquire.install.word().into());
+            if let Some(archive) = &config.acquire.archive {
+                put("guiche_postgres_archive", text(&archive.source()));
+                put("guiche_postgres_archive_sha256", archive.sha256().into());
+            }
+        }
     }
     if let JwtKeys::Given(keys) = &config.tokens.keys {
         let list: Vec<_> = keys.iter().map(|key| format!("{}:{REDACTED}", key.id)).collect();

@@ -82,3 +82,59 @@ fn a_wrong_database_is_one_line_that_names_the_variable() {
     assert_eq!(refused.lines().len(), 1, "{refused}");
     assert!(refused.to_string().starts_with("DATABASE_OWNER_URL has an unknown parameter \"sslmod\""));
 }
+
+#[test]
+fn where_the_binaries_of_a_private_server_come_from() {
+    let digest = "0123456789ABCDEF".repeat(4);
+    let config = Config::parse(&sources(&[])).unwrap();
+    assert_eq!(config.acquire, Acquire::default());
+    assert!(config.to_redacted_toml().contains("guiche_embedded_install = \"auto\""));
+    let settings = [
+        ("GUICHE_EMBEDDED_INSTALL", "never"),
+        ("GUICHE_POSTGRES_ARCHIVE", "https://example.org/pg.tar.gz"),
+        ("GUICHE_POSTGRES_ARCHIVE_SHA256", &digest),
+    ];
+    let config = Config::parse(&sources(&settings)).unwrap();
+    assert!(config.warnings.is_empty());
+    assert_eq!(MigrateConfig::parse(&sources(&settings)).unwrap().acquire, config.acquire);
+    let printed = config.to_redacted_toml();
+    let again = Config::parse(&with_file(&[], &printed)).unwrap();
+    assert_eq!(again.acquire, config.acquire, "{printed}");
+    assert_eq!(again.acquire.archive.unwrap().sha256(), digest.to_lowercase());
+
+    // Where there is no private server, they say nothing, but nonsense is refused all the same.
+    let config = Config::parse(&production(&settings)).unwrap();
+    assert_eq!(config.warnings, ["GUICHE_POSTGRES_ARCHIVE has no effect: the database is a server of yours"]);
+    assert!(!config.to_redacted_toml().contains("archive"));
+}
+
+#[test]
+fn binaries_that_cannot_be_meant() {
+    let digest = "0".repeat(64);
+    let archive = ("GUICHE_POSTGRES_ARCHIVE", "pg.tar.gz");
+    for (settings, expected) in [
+        (&[("GUICHE_EMBEDDED_INSTALL", "yes")][..], "GUICHE_EMBEDDED_INSTALL must be one of: auto, never"),
+        (&[archive], "GUICHE_POSTGRES_ARCHIVE_SHA256 is required beside GUICHE_POSTGRES_ARCHIVE"),
+        (
+            &[("GUICHE_POSTGRES_ARCHIVE_SHA256", &digest)],
+            "GUICHE_POSTGRES_ARCHIVE_SHA256 is set, but GUICHE_POSTGRES_ARCHIVE is not",
+        ),
+        (
+            &[archive, ("GUICHE_POSTGRES_ARCHIVE_SHA256", "abc")],
+            "GUICHE_POSTGRES_ARCHIVE_SHA256 must be 64 hexadecimal digits, as sha256sum prints them",
+        ),
+        (
+            &[
+                ("GUICHE_POSTGRES_ARCHIVE", "http://example.org/pg.tar.gz"),
+                ("GUICHE_POSTGRES_ARCHIVE_SHA256", &digest),
+            ],
+            "GUICHE_POSTGRES_ARCHIVE must be the path of a file, or an https:// address without a user name or password",
+        ),
+    ] {
+        assert_eq!(refusals(&sources(settings)), [expected]);
+        assert_eq!(refusals(&production(settings)), [expected]);
+        assert_eq!(MigrateConfig::parse(&sources(settings)).unwrap_err().lines(), [expected]);
+    }
+    let emptied = sources(&[("GUICHE_EMBEDDED_INSTALL", "")]);
+    assert_eq!(refusals(&emptied), ["GUICHE_EMBEDDED_INSTALL is set but empty"]);
+}
