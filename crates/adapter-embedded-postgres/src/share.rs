@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    acquire,
+    acquire, binaries,
     bootstrap::SUPERUSER,
     error::EmbeddedError,
     locks::{self, Held, Sharers},
@@ -61,6 +61,18 @@ impl EmbeddedPostgres {
         let inner = Inner { server: Server { place, options, machine }, _share: share };
         inner.server.ensure_running().await?;
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The directory of the server binaries with which [`start`](Self::start) would begin, after the same search and, where
+    /// it is allowed, the same download or installation. Nothing is started.
+    ///
+    /// # Errors
+    ///
+    /// See [`EmbeddedError`].
+    pub async fn binaries(options: &Options) -> Result<PathBuf, EmbeddedError> {
+        let machine = Machine::here();
+        let place = acquire::ensure(&machine, options).await?;
+        Ok(binaries::find(&machine, options, &place)?.directory)
     }
 
     /// The URL of `database` for `role`, in the form that `tokio-postgres` and libpq understand.

@@ -39,6 +39,12 @@ impl World {
         world.set("LISTEN_ADDR", &format!("127.0.0.1:{}", free_port()));
         world.set("METRICS_ADDR", "127.0.0.1:0");
         world.set("BCRYPT_COST", "4");
+        // Where a private server's binaries come from is this machine's affair, not the test's.
+        for name in ["GUICHE_EMBEDDED_INSTALL", "GUICHE_POSTGRES_ARCHIVE", "GUICHE_POSTGRES_ARCHIVE_SHA256"] {
+            if let Ok(value) = std::env::var(name) {
+                world.set(name, &value);
+            }
+        }
         world
     }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use guiche_adapter_embedded_postgres::{Acquire, EmbeddedPostgres, Options};
+
 use crate::books::Books;
 use crate::process::{World, children, is_process, signal};
 use crate::support::{any, eventually, eventually_blocking};
@@ -40,6 +42,8 @@ impl Cluster {
     /// A server with the roles and an empty database `guiche`.
     pub(crate) async fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
+        // First: a package brings the user `postgres`.
+        let bin = binaries(home.path()).await;
         let user = (uzers::get_effective_uid() == 0).then(|| {
             let user = ["postgres", "nobody"].iter().find_map(uzers::get_user_by_name).unwrap();
             (user.uid(), user.primary_group_id())
@@ -48,7 +52,7 @@ impl Cluster {
             std::os::unix::fs::chown(home.path(), Some(uid), Some(gid)).unwrap();
         }
         let password = format!("canary-of-the-database-{:016x}", any());
-        let mut cluster = Self { home, bin: binaries(), user, port: free_port(), keeper: None, password };
+        let mut cluster = Self { home, bin, user, port: free_port(), keeper: None, password };
         let data = cluster.data();
         let made = cluster
             .command("initdb")
@@ -199,14 +203,10 @@ impl Drop for Cluster {
 }
 
 /// Where the newest supported server lies.
-fn binaries() -> PathBuf {
-    let packaged = (15..=18).rev().map(|major| PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")));
-    let asked = Command::new("pg_config").arg("--bindir").output().ok();
-    let asked = asked.map(|output| PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()));
-    let mut places = packaged.chain(asked);
-    places
-        .find(|place| place.join("initdb").exists())
-        .unwrap_or_else(|| panic!("no PostgreSQL server is installed"))
+/// Those of the private server, fetched or installed in the same way where there are none.
+async fn binaries(home: &Path) -> PathBuf {
+    let acquire = Acquire::from_environment().unwrap();
+    EmbeddedPostgres::binaries(&Options { acquire, ..Options::new(home) }).await.unwrap()
 }
 
 /// A port below those that the system hands out, so that nobody gets it by chance while the server is down.

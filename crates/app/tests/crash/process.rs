@@ -60,6 +60,12 @@ impl World {
         ] {
             world.set(name, value);
         }
+        // Where a private server's binaries come from is this machine's affair, not the test's.
+        for name in ["GUICHE_EMBEDDED_INSTALL", "GUICHE_POSTGRES_ARCHIVE", "GUICHE_POSTGRES_ARCHIVE_SHA256"] {
+            if let Ok(value) = std::env::var(name) {
+                world.set(name, &value);
+            }
+        }
         world
     }
 

@@ -93,6 +93,10 @@ impl Serving {
             ("METRICS_ADDR", "127.0.0.1:0"),
             ("LOG_FORMAT", "json"),
         ]);
+        // Where a private server's binaries come from is this machine's affair, not the test's.
+        for name in ["GUICHE_EMBEDDED_INSTALL", "GUICHE_POSTGRES_ARCHIVE", "GUICHE_POSTGRES_ARCHIVE_SHA256"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap());
         let mut serving =
