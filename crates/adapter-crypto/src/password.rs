@@ -14,6 +14,8 @@ use guiche_users::{HashingError, Password, PasswordHash, PasswordHasher, Present
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
+use crate::background;
+
 /// How slow bcrypt is: each step up doubles the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BcryptCost(u32);
@@ -65,10 +67,11 @@ pub struct BcryptSettings {
 }
 
 impl Default for BcryptSettings {
-    /// Cost 12, one per processor, 16 waiting for each of them, 5 seconds.
+    /// Cost 12, one per processor, 128 waiting for each of them, 5 seconds. That is more than can be served in 5 seconds:
+    /// to wait costs next to nothing, and who is refused at once comes back at once.
     fn default() -> Self {
         let parallel = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let max_waiting = parallel.get().saturating_mul(16);
+        let max_waiting = parallel.get().saturating_mul(128);
         Self { cost: BcryptCost::default(), parallel, max_waiting, max_wait: Duration::from_secs(5) }
     }
 }
@@ -76,7 +79,7 @@ impl Default for BcryptSettings {
 /// Hashes passwords with bcrypt.
 ///
 /// Each `hash` and each `verify` does the work of one bcrypt at the configured cost, whatever it is given, on a thread
-/// that may block. Must be used on a tokio runtime with its timer on.
+/// that gives way to all others: a storm of logins slows logins down, and nothing else. Must be used on a tokio runtime with its timer on.
 pub struct BcryptHasher {
     settings: BcryptSettings,
     randomness: Arc<dyn Randomness>,
@@ -129,7 +132,7 @@ impl BcryptHasher {
         let turn = self.turn().await?;
         let rounds = Arc::clone(&self.rounds);
         let configured = self.settings.cost.get();
-        let task = tokio::task::spawn_blocking(move || -> BcryptResult<HashParts> {
+        let computed = background::run("bcrypt", move || -> BcryptResult<HashParts> {
             // The turn ends with the work and not with the request: a client that has gone does not stop bcrypt, and if it
             // gave the place free, clients that come and go would start any number of runs.
             let _turn = turn;
@@ -146,7 +149,7 @@ impl BcryptHasher {
             }
             Ok(computed)
         });
-        task.await.map_err(failed)?.map_err(failed)
+        computed.await.map_err(failed)?.map_err(failed)
     }
 }
 
