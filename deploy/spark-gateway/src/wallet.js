@@ -23,6 +23,7 @@ export class Wallet {
   #lastError = /** @type {string | null} */ (null);
   #nextAttempt = /** @type {number | null} */ (null);
   #rejections = 0;
+  #openedAt = 0;
   #isNews = newsOnly();
   #stop = new AbortController();
   #retire = /** @type {() => void} */ (() => {});
@@ -82,6 +83,7 @@ export class Wallet {
     this.#account = account;
     this.#state = 'ready';
     this.#attempts = 0;
+    this.#openedAt = this.now();
     this.#reached();
     this.log.info('wallet.ready');
     await retired;
@@ -158,8 +160,11 @@ export class Wallet {
   #missed(code) {
     this.#lastError = code;
     this.#failures += 1;
-    if (this.#failures < FAILURES_UNTIL_REOPENED || !this.#account) return;
+    // Where opening works and calls do not, the wallet must not be opened in a tight loop.
+    const isFresh = this.now() - this.#openedAt < Math.max(...this.pace.restart);
+    if (this.#failures < FAILURES_UNTIL_REOPENED || isFresh || !this.#account) return;
     this.log.warn('wallet.reopening', { failures: this.#failures });
+    this.#state = 'starting';
     this.#account = null;
     this.#retire();
   }

@@ -58,6 +58,15 @@ test('an account that stops working is replaced', async (t) => {
   assert.equal((await gateway.status(id)).status, 200);
 });
 
+test('one that was opened just now is given time', async (t) => {
+  const gateway = await ready(t, directory(t), { SPARK_RESTART_SECONDS: '3600' });
+  const { body: { invoice_id: id } } = await gateway.issue('one');
+  await gateway.spark('/behave', { read: { kind: 'fail', times: 12 } });
+  for (let failed = 0; failed < 12; failed += 1) assert.equal((await gateway.status(id)).status, 503);
+  assert.equal((await gateway.spark('/state')).calls.open, 1);
+  assert.equal((await gateway.status(id)).status, 200);
+});
+
 test('answers that Spark does give are no failures of the connection', async (t) => {
   const gateway = await ready(t, directory(t));
   const refusal = { kind: 'fail', error: 'SparkRequestError', original: 'Request RequestLightningReceive failed. [{}]', times: 8 };
