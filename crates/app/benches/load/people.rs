@@ -1,0 +1,100 @@
+//! Who asks: citizens with accounts, sessions and tickets.
+
+use std::net::SocketAddr;
+
+use guiche_kernel::BoxError;
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use crate::http;
+use crate::wrk::Request;
+
+/// Of everybody.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+/// What is opened: the one operation that is there from the beginning, with a form that passes its checks.
+const ORDER: &str = r#"{"operation_id":1,"form_data":{"cpf":"529.982.247-25","cnh_number":"02650306461","cnh_mirror":"123456789"}}"#;
+/// How many ask at the same time: enough that no row is the hot one.
+const CITIZENS: i32 = 32;
+/// Tickets of each.
+const TICKETS: i32 = 100;
+
+/// A citizen, signed in.
+#[derive(Debug, Clone)]
+pub(crate) struct Citizen {
+    pub(crate) id: String,
+    pub(crate) email: String,
+    /// The access token.
+    pub(crate) token: String,
+    pub(crate) tickets: Vec<String>,
+}
+
+/// Makes the citizens. The first comes by the front door, opens a ticket and so shows what the rows of the others must
+/// look like; then all of them sign in.
+pub(crate) async fn settle(server: SocketAddr, client: &Client) -> Result<Vec<Citizen>, BoxError> {
+    register(server, "citizen-0@example.org")?;
+    http::ask(server, &order_request(&sign_in(server, "citizen-0@example.org")?))?;
+    client.execute(COPY_ACCOUNT, &[&CITIZENS]).await?;
+    client.batch_execute(&COPY_TICKETS.replace("$1", &TICKETS.to_string())).await?;
+    client.batch_execute("VACUUM ANALYZE").await?;
+    let mut citizens = Vec::new();
+    for row in client.query("SELECT id::text, email FROM users ORDER BY email", &[]).await? {
+        let (id, email): (String, String) = (row.get(0), row.get(1));
+        let tickets = client.query("SELECT id::text FROM tickets WHERE user_id::text = $1", &[&id]).await?;
+        let tickets = tickets.iter().map(|row| row.get(0)).collect();
+        citizens.push(Citizen { id, token: sign_in(server, &email)?, email, tickets });
+    }
+    Ok(citizens)
+}
+
+/// The other accounts, with the first one's password.
+const COPY_ACCOUNT: &str = "
+    INSERT INTO users (id, email, email_key, password_hash, epoch, created_at, updated_at)
+    SELECT md5('citizen ' || n)::uuid, new.email, new.email, u.password_hash, 0, u.created_at, u.updated_at
+    FROM users u, generate_series(1, $1 - 1) n, concat('citizen-', n, '@example.org') AS new (email)";
+
+/// $1 tickets for everybody, each with an invoice, all like the one that is there. One transaction, because a ticket and
+/// its invoice are only valid together.
+const COPY_TICKETS: &str = "
+    CREATE TEMP TABLE copies AS
+    SELECT u.id AS user_id, md5('ticket ' || n || u.id)::uuid AS id, now() - n * interval '1 minute' AS moment
+    FROM users u, generate_series(1, $1) n;
+    BEGIN;
+    INSERT INTO tickets (
+        id, user_id, operation_id, operation_name, amount_sats, form_data, status, version, created_at, updated_at, expires_at
+    )
+    SELECT c.id, c.user_id, t.operation_id, t.operation_name, t.amount_sats, t.form_data, t.status, t.version, c.moment,
+        c.moment, c.moment + interval '1 day'
+    FROM copies c, (SELECT * FROM tickets LIMIT 1) t;
+    INSERT INTO invoices (
+        payment_hash, ticket_id, user_id, amount_sats, ordinal, provider_invoice_id, bolt11, issued_at, expires_at, status
+    )
+    SELECT sha256(uuid_send(c.id)), c.id, c.user_id, i.amount_sats, 1,
+        overlay(i.provider_invoice_id placing md5(c.id::text) from 1), i.bolt11, c.moment, c.moment + interval '1 day', 'open'
+    FROM copies c, (SELECT * FROM invoices LIMIT 1) i;
+    COMMIT;
+    DROP TABLE copies";
+
+fn register(server: SocketAddr, email: &str) -> Result<(), BoxError> {
+    http::ask(server, &Request::post("/api/v1/auth/register", "", credentials(email))).map(drop)
+}
+
+fn sign_in(server: SocketAddr, email: &str) -> Result<String, BoxError> {
+    let answer = http::ask(server, &sign_in_request(email))?;
+    let answer: Value = serde_json::from_str(&answer.body)?;
+    let token = answer.get("access_token").and_then(Value::as_str);
+    Ok(token.ok_or("a sign-in without a token")?.to_owned())
+}
+
+/// The request by which somebody signs in.
+pub(crate) fn sign_in_request(email: &str) -> Request {
+    Request::post("/api/v1/auth/login", "", credentials(email))
+}
+
+fn credentials(email: &str) -> String {
+    json!({ "email": email, "password": PASSWORD }).to_string()
+}
+
+/// The request by which somebody opens a ticket.
+pub(crate) fn order_request(token: &str) -> Request {
+    Request::post("/api/v1/tickets", token, ORDER)
+}

@@ -1,0 +1,30 @@
+//! `POST /auth/login`, beside bcrypt alone on all cores.
+
+use guiche_kernel::BoxError;
+
+use crate::bench::{Bench, CONNECTIONS, Pair};
+use crate::limits;
+use crate::people;
+use crate::report::Row;
+use crate::wrk::Request;
+
+/// A few sign-ins a second are all there is: one more or less must not change the picture.
+const LONGER: u32 = 3;
+
+/// A sign-in of each citizen.
+pub(crate) fn sign_ins(bench: &Bench) -> Vec<Request> {
+    bench.citizens.iter().map(|citizen| people::sign_in_request(&citizen.email)).collect()
+}
+
+pub(crate) async fn login(bench: &Bench) -> Result<Vec<Row>, BoxError> {
+    let requests = sign_ins(bench);
+    let long = bench.time() * LONGER;
+    let pair = Pair {
+        call: "login",
+        requests: &requests,
+        time: long,
+        limit: "bcrypt",
+        goal: Some((0.9, &CONNECTIONS)),
+    };
+    bench.pair(&pair, async |_| limits::bcrypt_rate(bench.cores, long)).await
+}

@@ -1,0 +1,26 @@
+//! `GET /operations`, beside a bare handler with the same bytes.
+
+use guiche_kernel::BoxError;
+
+use crate::bench::{Bench, CONNECTIONS, Pair};
+use crate::http;
+use crate::limits::Bare;
+use crate::report::Row;
+use crate::wrk::Request;
+
+pub(crate) const PATH: &str = "/api/v1/operations";
+
+pub(crate) async fn run(bench: &Bench) -> Result<Vec<Row>, BoxError> {
+    let request = Request::get(PATH, "");
+    let answer = http::ask(bench.service.address, &request)?;
+    let bare = Bare::start(bench.world.directory(), &answer)?;
+    let requests = [request];
+    let pair = Pair {
+        call: "operations",
+        requests: &requests,
+        time: bench.time(),
+        limit: "bare handler",
+        goal: Some((0.5, &CONNECTIONS)),
+    };
+    bench.pair(&pair, async |connections| Ok(bench.bare(&bare, &requests, connections)?.0)).await
+}
