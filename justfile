@@ -10,6 +10,10 @@ run *args:
 test *args:
     cargo test --workspace {{ args }}
 
+# measure the service under load beside the limits of its parts (wrk, pgbench); --quick for a minute, --help for more
+bench *args:
+    cargo bench --package guiche-app --bench load -- {{ args }}
+
 # what the gate checks before the tests
 check: fmt-check lint doc arch openapi-check
 

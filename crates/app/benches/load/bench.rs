@@ -2,28 +2,31 @@
 
 use std::time::Duration;
 
-use guiche_kernel::BoxError;
-use indicatif::ProgressBar;
+use guiche_app::system::SystemClock;
+use guiche_kernel::{BoxError, Clock as _};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::limits::Bare;
+use crate::machine::Machine;
 use crate::options::Options;
-use crate::people::{self, Citizen};
+use crate::people::{self, Citizen, Crowd};
 use crate::pgbench::Pgbench;
-use crate::report::{Cost, Row};
+use crate::proc;
+use crate::results::{Cost, Results, Row};
+use crate::scenarios;
 use crate::world::{Database, Service, World};
 use crate::wrk::{Play, Request, Seen, Wrk};
-use crate::{proc, scenarios};
 
 /// The numbers of connections that every call is measured at.
 pub(crate) const CONNECTIONS: [usize; 2] = [16, 64];
 /// Between a start and the first measurement.
-const WARM_UP: Duration = Duration::from_secs(1);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 const DATABASE: &str = "guiche";
 
 /// Everything that the scenarios need.
-pub(crate) struct Bench {
-    pub(crate) options: Options,
-    pub(crate) world: World,
+pub(crate) struct Bench<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) world: &'a World,
     pub(crate) database: Database,
     pub(crate) service: Service,
     pub(crate) citizens: Vec<Citizen>,
@@ -46,32 +49,44 @@ pub(crate) struct Pair<'a> {
     pub(crate) goal: Option<(f64, &'static [usize])>,
 }
 
-impl Bench {
-    pub(crate) async fn prepare(options: Options) -> Result<Self, BoxError> {
-        let progress = ProgressBar::new_spinner();
-        progress.enable_steady_tick(Duration::from_millis(200));
-        progress.set_message("a scratch database and citizens");
+impl<'a> Bench<'a> {
+    /// The service on a fresh database, and citizens.
+    pub(crate) async fn prepare(options: &'a Options, world: &'a World) -> Result<Self, BoxError> {
+        let progress = ProgressBar::new(scenarios::steps(options));
+        progress.set_style(ProgressStyle::with_template("{elapsed_precise} {bar:40} {msg}")?);
+        progress.enable_steady_tick(Duration::from_millis(500));
+        progress.set_message("a scratch database, and citizens");
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let world = World::make(options.program.clone()).await?;
         let database = world.database(DATABASE).await?;
         let service = world.serve(&database)?;
         let client = world.superuser(DATABASE).await?;
-        let citizens = people::settle(service.address, &client).await?;
+        let citizens = people::settle(service.address, &client, Crowd::USUAL).await?;
         let wrk = Wrk::new(world.directory(), cores)?;
         let pgbench = Pgbench::new(world.directory(), cores);
         Ok(Self { options, world, database, service, citizens, wrk, pgbench, cores, progress })
     }
 
-    pub(crate) async fn run(&self) -> Result<(), BoxError> {
-        let report = scenarios::run(self).await?;
-        self.progress.finish_and_clear();
-        report.publish(&self.options)
+    /// What a reader must know before the first number.
+    pub(crate) async fn begin(&self) -> Result<Results, BoxError> {
+        let settings = self.world.settings().await?;
+        let version = settings.get("server_version").cloned().unwrap_or_default();
+        let machine = Machine::here(self.world.directory(), self.cores, &version)?;
+        let of_server = settings.iter().filter(|(name, _)| *name != "server_version");
+        let of_server: Vec<String> = of_server.map(|(name, value)| format!("{name} {value}")).collect();
+        let (seconds, repeat) = (self.options.seconds(), self.options.repeat());
+        let conditions = vec![
+            format!(
+                "Medians of {repeat} × {seconds} s, the call and its limit in turns; load by wrk, flat out."
+            ),
+            format!("Database on disk, over a socket: {}.", of_server.join(", ")),
+        ];
+        Results::begun(SystemClock.now(), machine, conditions)
     }
 
-    pub(crate) async fn remove(self) -> Result<(), BoxError> {
-        let Self { world, service, .. } = self;
-        service.stop()?;
-        world.remove().await
+    /// Stops the service.
+    pub(crate) fn end(self) -> Result<(), BoxError> {
+        self.progress.finish_and_clear();
+        self.service.stop()
     }
 
     /// How long one measurement takes.
@@ -80,8 +95,13 @@ impl Bench {
     }
 
     /// Says what is being measured, where somebody looks on.
-    pub(crate) fn tell(&self, what: &str) {
-        self.progress.set_message(what.to_owned());
+    pub(crate) fn tell(&self, what: impl Into<String>) {
+        self.progress.set_message(what.into());
+    }
+
+    /// One measurement of those that were foreseen is done.
+    pub(crate) fn step(&self) {
+        self.progress.inc(1);
     }
 
     /// Loads the service.
@@ -98,19 +118,16 @@ impl Bench {
     ) -> Result<Vec<Row>, BoxError> {
         let mut rows = Vec::new();
         for connections in CONNECTIONS {
-            self.tell(&format!("{}, {connections} connections", pair.call));
+            self.tell(format!("{}, {connections} connections", pair.call));
             self.play(pair.call, pair.requests, Play::flat_out(connections, WARM_UP))?;
             let (mut measured, mut limits) = (Vec::new(), Vec::new());
             for _ in 0..self.options.repeat() {
-                measured.push(self.measure(
-                    pair.call,
-                    pair.requests,
-                    Play::flat_out(connections, pair.time),
-                )?);
+                let play = Play::flat_out(connections, pair.time);
+                measured.push(self.measure(pair.call, pair.requests, play)?);
                 limits.push(limit(connections).await?);
+                self.step();
             }
-            let resident_mb = proc::memory(self.service.pid())?.resident;
-            rows.push(Row::of(pair, connections, &measured, &limits, resident_mb));
+            rows.push(Row::of(pair, connections, &measured, &limits, self.resident()?));
         }
         Ok(rows)
     }
@@ -122,16 +139,27 @@ impl Bench {
         requests: &[Request],
         play: Play,
     ) -> Result<(Seen, Cost), BoxError> {
-        let before = (proc::cpu(self.service.pid())?, proc::cpu_with_children(self.database.postmaster)?);
+        let spent = || {
+            Ok::<_, BoxError>((
+                proc::cpu(self.service.pid())?,
+                proc::cpu_with_children(self.database.postmaster)?,
+            ))
+        };
+        let before = spent()?;
         let seen = self.play(name, requests, play)?;
-        let after = (proc::cpu(self.service.pid())?, proc::cpu_with_children(self.database.postmaster)?);
-        let each = |from: Duration, to: Duration| micros(to.saturating_sub(from)) / seen.answered().max(1.0);
+        let after = spent()?;
+        let each = |time: Duration| micros(time) / seen.answered().max(1.0);
         let cost = Cost {
-            service_us: each(before.0, after.0),
-            database_us: each(before.1, after.1),
-            load_us: micros(seen.cpu) / seen.answered().max(1.0),
+            service_us: each(after.0.saturating_sub(before.0)),
+            database_us: each(after.1.saturating_sub(before.1)),
+            load_us: each(seen.cpu),
         };
         Ok((seen, cost))
+    }
+
+    /// Memory of the service that is resident now, in megabytes.
+    pub(crate) fn resident(&self) -> Result<f64, BoxError> {
+        Ok(proc::memory(self.service.pid())?.resident)
     }
 
     /// The rate of a bare handler, and the processor time of one of its answers, the load tool's included.
@@ -142,7 +170,8 @@ impl Bench {
         connections: usize,
     ) -> Result<(f64, Duration), BoxError> {
         let before = proc::cpu(bare.pid())?;
-        let seen = self.wrk.play("bare", bare.address, requests, Play::flat_out(connections, self.time()))?;
+        let play = Play::flat_out(connections, self.time());
+        let seen = self.wrk.play("bare", bare.address, requests, play)?;
         let cpu = proc::cpu(bare.pid())?.saturating_sub(before) + seen.cpu;
         Ok((seen.rate(), cpu.div_f64(seen.answered().max(1.0))))
     }

@@ -70,7 +70,7 @@ pub(crate) async fn serve_bare(file: &Path) -> Result<(), BoxError> {
     let headers = answer.headers;
     let server = HttpServer::new(move || {
         let (headers, body) = (headers.clone(), body.clone());
-        App::new().default_service(web::to(move || {
+        App::new().default_service(web::to(move |_: web::Bytes| {
             let mut response = HttpResponse::build(status);
             for (name, value) in &headers {
                 response.insert_header((name.as_str(), value.as_str()));

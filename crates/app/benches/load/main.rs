@@ -5,14 +5,18 @@
 //! share of the limit, because rates of other machines say nothing about this one. It is no test: it never fails a build.
 
 mod bench;
+mod chart;
 mod http;
 mod limits;
+mod machine;
 mod options;
 mod people;
 mod pgbench;
 mod proc;
-mod report;
+mod publish;
+mod results;
 mod scenarios;
+mod table;
 mod world;
 mod wrk;
 
@@ -26,6 +30,8 @@ use guiche_kernel::BoxError;
 
 use crate::bench::Bench;
 use crate::options::Options;
+use crate::results::Results;
+use crate::world::World;
 
 fn main() -> ExitCode {
     // In the role of the bare handler, which is started by ourselves.
@@ -58,12 +64,20 @@ fn measure() -> Result<(), BoxError> {
         return say(&format!("Nothing was measured: {lacking}"));
     }
     runtime()?.block_on(async {
-        let bench = Bench::prepare(options).await?;
+        let world = World::make(options.program.clone()).await?;
+        let measured = measure_in(&world, &options).await;
         // Whatever happened, the cluster is stopped and its directory removed.
-        let measured = bench.run().await;
-        bench.remove().await?;
-        measured
+        world.remove().await?;
+        publish::publish(&measured?, &options)
     })
+}
+
+async fn measure_in(world: &World, options: &Options) -> Result<Results, BoxError> {
+    let bench = Bench::prepare(options, world).await?;
+    let mut results = bench.begin().await?;
+    scenarios::run(&bench, &mut results).await?;
+    bench.end()?;
+    Ok(results)
 }
 
 /// What is not installed, with the cure.

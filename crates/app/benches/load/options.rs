@@ -12,7 +12,7 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) quick: bool,
     /// Only these scenarios
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(crate::scenarios::NAMES))]
     pub(crate) only: Vec<String>,
     /// How long each measurement takes [default: 4, quick: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=600))]
@@ -24,7 +24,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Write table, JSON and chart to docs/benchmarks
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["quick", "only"])]
     pub(crate) write_docs: bool,
     /// Measure this program instead of the one that was built with the benchmark
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_guiche"), hide_default_value = true)]

@@ -27,6 +27,7 @@ const TOKEN_MINUTES: &str = "240";
 pub(crate) struct World {
     directory: TempDir,
     cluster: EmbeddedPostgres,
+    postmaster: u32,
     program: PathBuf,
 }
 
@@ -51,7 +52,19 @@ impl World {
         let mut options = Options::new(directory.path().join("postgres"));
         options.bootstrap_sql = Some(ROLES_SQL.to_owned());
         let cluster = EmbeddedPostgres::start(options).await?;
-        Ok(Self { directory, cluster, program })
+        let pid_file = fs::read_to_string(cluster.directory().join("data/postmaster.pid"))?;
+        let postmaster = pid_file.lines().next().ok_or("the server has no process")?.trim().parse()?;
+        Ok(Self { directory, cluster, postmaster, program })
+    }
+
+    /// Whether the server's user reaches the directory. Elsewhere a run could not tidy up after embedded starts.
+    pub(crate) fn is_open(&self) -> bool {
+        self.cluster.directory().starts_with(self.directory.path())
+    }
+
+    /// Where the service on this database keeps its own things.
+    pub(crate) fn home_of(&self, database: &Database) -> PathBuf {
+        self.directory.path().join(format!("on-{}", database.name))
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -68,9 +81,8 @@ impl World {
         if !migrated.status.success() {
             return Err(format!("guiche migrate: {}", String::from_utf8_lossy(&migrated.stderr)).into());
         }
-        let pid_file = fs::read_to_string(self.cluster.directory().join("data/postmaster.pid"))?;
-        let postmaster = pid_file.lines().next().ok_or("the server has no process")?.trim().parse()?;
-        Ok(Database { name: name.to_owned(), socket: self.cluster.socket_directory().to_owned(), postmaster })
+        let socket = self.cluster.socket_directory().to_owned();
+        Ok(Database { name: name.to_owned(), socket, postmaster: self.postmaster })
     }
 
     /// A connection that row-level security does not bind, to prepare and to look.
@@ -83,7 +95,7 @@ impl World {
 
     /// Starts the service on a database of the cluster, and returns when it is ready.
     pub(crate) fn serve(&self, database: &Database) -> Result<Service, BoxError> {
-        let home = self.directory.path().join(format!("on-{}", database.name));
+        let home = self.home_of(database);
         let mut command = self.command(&home);
         command.env("DATABASE_URL", self.cluster.url("guiche_app", &database.name));
         command.env("DATABASE_WORKER_URL", self.cluster.url("guiche_worker", &database.name));
@@ -127,7 +139,7 @@ impl World {
         let home = self.cluster.directory().to_owned();
         self.cluster.shutdown().await?;
         // As root below a closed directory the cluster lies elsewhere.
-        if !home.starts_with(self.directory.path()) {
+        if !home.starts_with(self.directory.path()) && home.exists() {
             fs::remove_dir_all(home)?;
         }
         Ok(self.directory.close()?)

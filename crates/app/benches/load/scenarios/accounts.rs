@@ -5,18 +5,18 @@ use guiche_kernel::BoxError;
 use crate::bench::{Bench, CONNECTIONS, Pair};
 use crate::limits;
 use crate::people;
-use crate::report::Row;
+use crate::results::Row;
 use crate::wrk::Request;
 
 /// A few sign-ins a second are all there is: one more or less must not change the picture.
 const LONGER: u32 = 3;
 
 /// A sign-in of each citizen.
-pub(crate) fn sign_ins(bench: &Bench) -> Vec<Request> {
+pub(crate) fn sign_ins(bench: &Bench<'_>) -> Vec<Request> {
     bench.citizens.iter().map(|citizen| people::sign_in_request(&citizen.email)).collect()
 }
 
-pub(crate) async fn login(bench: &Bench) -> Result<Vec<Row>, BoxError> {
+pub(crate) async fn login(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
     let requests = sign_ins(bench);
     let long = bench.time() * LONGER;
     let pair = Pair {

@@ -1,33 +1,56 @@
-//! What is measured. Each scenario is a module with a function that takes the bench and adds to the report.
+//! What is measured. Each scenario is a module whose functions take the bench and return rows of the table, or figures
+//! with a bound.
+//!
+//! To add one: a module, its name in [`NAMES`], and its line in [`run`].
 
 mod accounts;
+mod growth;
 mod opening;
 mod operations;
+mod paying;
 mod reading;
+mod starting;
+mod storm;
 
 use guiche_kernel::BoxError;
 
-use crate::bench::Bench;
-use crate::report::Report;
+use crate::bench::{Bench, CONNECTIONS};
+use crate::options::Options;
+use crate::results::Results;
+
+/// Those that are rows of the table.
+const CALLS: [&str; 6] = ["operations", "login", "open", "get", "list", "confirm"];
+/// All, in their order.
+pub(crate) const NAMES: [&str; 10] =
+    ["operations", "login", "open", "get", "list", "confirm", "memory", "storm", "growth", "start"];
+
+/// How many measurements there will be.
+pub(crate) fn steps(options: &Options) -> u64 {
+    let repeat = u64::from(options.repeat());
+    let of = |name: &&str| if CALLS.contains(name) { repeat * CONNECTIONS.map(|_| 1).iter().sum::<u64>() } else { repeat }
+    };
+    NAMES.iter().filter(|name| options.wants(name)).map(of).sum()
+}
 
 /// Runs what was asked for, in the order of the table.
-pub(crate) async fn run(bench: &Bench) -> Result<Report, BoxError> {
-    let mut report = Report::default();
-    let wants = |name| bench.options.wants(name);
-    if wants("operations") {
-        report.rows.extend(operations::run(bench).await?);
+pub(crate) async fn run(bench: &Bench<'_>, results: &mut Results) -> Result<(), BoxError> {
+    for name in NAMES.iter().filter(|name| bench.options.wants(name)) {
+        match *name {
+            "operations" => results.add(operations::run(bench).await?),
+            "login" => results.add(accounts::login(bench).await?),
+            "open" => results.add(opening::run(bench).await?),
+            "get" => results.add(reading::get(bench).await?),
+            "list" => results.add(reading::list(bench).await?),
+            "confirm" => {
+                let rows = paying::confirm(bench, &mut results.notes).await?;
+                results.add(rows);
+            }
+            "memory" => results.figures.push(starting::memory(bench)?),
+            "storm" => results.figures.push(storm::run(bench)?),
+            "growth" => results.figures.push(growth::run(bench).await?),
+            "start" => results.figures.extend(starting::run(bench)?),
+            unknown => return Err(format!("there is no scenario {unknown}").into()),
+        }
     }
-    if wants("login") {
-        report.rows.extend(accounts::login(bench).await?);
-    }
-    if wants("open") {
-        report.rows.extend(opening::run(bench).await?);
-    }
-    if wants("get") {
-        report.rows.extend(reading::get(bench).await?);
-    }
-    if wants("list") {
-        report.rows.extend(reading::list(bench).await?);
-    }
-    Ok(report)
+    Ok(())
 }

@@ -13,13 +13,13 @@ use crate::http;
 use crate::limits::{self, Bare};
 use crate::people;
 use crate::pgbench::Statements;
-use crate::report::Row;
+use crate::results::Row;
 use crate::wrk::Request;
 
 /// Where the goal counts.
 const AT: [usize; 1] = [64];
 
-pub(crate) async fn run(bench: &Bench) -> Result<Vec<Row>, BoxError> {
+pub(crate) async fn run(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
     let requests: Vec<Request> =
         bench.citizens.iter().map(|citizen| people::order_request(&citizen.token)).collect();
     let first = requests.first().ok_or("there are no citizens")?;
@@ -39,12 +39,6 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<Row>, BoxError> {
             let invoice = limits::invoice_cpu(bench.world.directory()).await?;
             let (_, handler) = bench.bare(&bare, &requests, connections)?;
             let cores = f64::from(u32::try_from(bench.cores)?);
-            if std::env::var_os("GUICHE_BENCH_PARTS").is_some() {
-                eprintln!(
-                    "pgbench {:?} ({:.0}/s), invoice {invoice:?}, handler {handler:?}",
-                    call.cpu, call.rate
-                );
-            }
             Ok(cores / sum(&[call.cpu, invoice, handler]))
         })
         .await
@@ -56,7 +50,7 @@ fn sum(parts: &[Duration]) -> f64 {
 
 /// One for each citizen: the statement that stores a ticket, with what a real one holds and with ids that are new and
 /// ascending, as the service makes them.
-async fn open_statements(bench: &Bench) -> Result<Statements, BoxError> {
+async fn open_statements(bench: &Bench<'_>) -> Result<Statements, BoxError> {
     let client = bench.world.superuser(&bench.database.name).await?;
     let newest = client.query_one(NEWEST, &[]).await?;
     let parts: Vec<String> = (0..newest.len()).map(|column| newest.get(column)).collect();

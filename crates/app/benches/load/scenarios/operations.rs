@@ -5,12 +5,12 @@ use guiche_kernel::BoxError;
 use crate::bench::{Bench, CONNECTIONS, Pair};
 use crate::http;
 use crate::limits::Bare;
-use crate::report::Row;
+use crate::results::Row;
 use crate::wrk::Request;
 
 pub(crate) const PATH: &str = "/api/v1/operations";
 
-pub(crate) async fn run(bench: &Bench) -> Result<Vec<Row>, BoxError> {
+pub(crate) async fn run(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
     let request = Request::get(PATH, "");
     let answer = http::ask(bench.service.address, &request)?;
     let bare = Bare::start(bench.world.directory(), &answer)?;

@@ -4,11 +4,11 @@ use guiche_kernel::BoxError;
 
 use crate::bench::{Bench, CONNECTIONS, Pair};
 use crate::pgbench::Statements;
-use crate::report::Row;
+use crate::results::Row;
 use crate::wrk::Request;
 
 /// `GET /tickets/{id}`: each citizen asks for tickets of their own, one after the other.
-pub(crate) async fn get(bench: &Bench) -> Result<Vec<Row>, BoxError> {
+pub(crate) async fn get(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
     let most = bench.citizens.iter().map(|citizen| citizen.tickets.len()).min().unwrap_or_default();
     let owned =
         (0..most).flat_map(|n| bench.citizens.iter().filter_map(move |c| Some((c, c.tickets.get(n)?))));
@@ -19,7 +19,7 @@ pub(crate) async fn get(bench: &Bench) -> Result<Vec<Row>, BoxError> {
         call: "get",
         requests: &requests,
         time: bench.time(),
-        limit: "pgbench, same SQL",
+        limit: "pgbench",
         goal: Some((0.5, &CONNECTIONS)),
     };
     let statements = find_statements(bench);
@@ -31,14 +31,14 @@ pub(crate) async fn get(bench: &Bench) -> Result<Vec<Row>, BoxError> {
 }
 
 /// One for each citizen: the statement of `GET /tickets/{id}`, for one of their tickets.
-pub(crate) fn find_statements(bench: &Bench) -> Statements {
+pub(crate) fn find_statements(bench: &Bench<'_>) -> Statements {
     let owned = bench.citizens.iter().filter_map(|citizen| Some((&citizen.id, citizen.tickets.first()?)));
     let script = |(owner, ticket)| format!("SELECT * FROM find_ticket('{owner}', 0, '{ticket}');\n");
     Statements { scripts: owned.map(script).collect(), ..Statements::default() }
 }
 
 /// `GET /tickets?limit=20`: each citizen asks for the first page of a hundred tickets.
-pub(crate) async fn list(bench: &Bench) -> Result<Vec<Row>, BoxError> {
+pub(crate) async fn list(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
     let requests: Vec<Request> = bench
         .citizens
         .iter()
@@ -48,7 +48,7 @@ pub(crate) async fn list(bench: &Bench) -> Result<Vec<Row>, BoxError> {
         call: "list 20",
         requests: &requests,
         time: bench.time(),
-        limit: "pgbench, same SQL",
+        limit: "pgbench",
         goal: Some((0.5, &CONNECTIONS)),
     };
     let owners = bench.citizens.iter().map(|citizen| &citizen.id);
