@@ -14,7 +14,7 @@ const LOOKS: f64 = 2.0;
 /// Tickets for the first second, whose rate nobody knows.
 const FIRST: u32 = 8_000;
 /// How much the rate may rise from one measurement to the next.
-const RESERVE: f64 = 1.5;
+const RESERVE: f64 = 2.0;
 
 pub(crate) async fn confirm(bench: &Bench<'_>, notes: &mut Vec<String>) -> Result<Vec<Row>, BoxError> {
     let statements = reading::find_statements(bench);

@@ -38,7 +38,7 @@ pub(crate) fn run(bench: &Bench<'_>) -> Result<Figure, BoxError> {
     }
     let ratio = median(quiet.iter().zip(&stormy).map(|(quiet, stormy)| stormy / quiet));
     Ok(Figure {
-        what: format!("p99 of operations in a login storm, to that in peace"),
+        what: "p99 of operations in a login storm, to that in peace".to_owned(),
         value: ratio,
         unit: "times",
         at_most: 5.0,
