@@ -15,6 +15,7 @@ mod service;
 pub mod settlement;
 mod status;
 mod ticket;
+pub mod watch;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -31,6 +32,6 @@ pub use operation::{Operation, OperationId};
 pub use payment::{HexError, PaymentFact, PaymentHash, Preimage};
 pub use ports::*;
 pub use record::{TicketChanges, TicketRecord};
-pub use service::{FreshInvoice, OpenTicket, Opened, SweepReport, TicketPorts, TicketSettings, Tickets};
+pub use service::{FreshInvoice, OpenTicket, Opened, TicketPorts, TicketSettings, Tickets, WatchReport};
 pub use status::{InvoiceStatus, TicketStatus, UnknownStatus};
 pub use ticket::{Applied, InvalidState, Ticket, TicketId};

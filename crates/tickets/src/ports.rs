@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guiche_kernel::{Actor, BoxError, Caller, ErrorKind, Limit, Locked, Sats, StoreError, Timestamp, Tx};
+use guiche_kernel::{
+    Actor, BoxError, Caller, ErrorKind, Limit, Locked, Sats, StoreError, Timestamp, Tx, UserId,
+};
 use uuid::Uuid;
 
 use crate::{
-    Claim, ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, InvoiceId, Operation, OperationId,
-    PaymentHash, Release, Route, Ticket, TicketEvent, TicketId, TicketStatus,
+    Claim, ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, InvoiceId, InvoiceStatus, Operation,
+    OperationId, PaymentHash, Release, Route, Ticket, TicketEvent, TicketId, TicketStatus,
 };
 
 /// The operations that the office offers. Everybody may read them.
@@ -76,18 +78,52 @@ pub trait TicketStore: Send + Sync {
     /// A page of the caller's tickets, newest first.
     async fn list(&self, caller: Caller, query: &TicketQuery) -> Result<TicketPage, StoreError>;
 
-    /// For workers: open invoices that ran out before `now`, the longest due first. Each is leased until
-    /// `leased_until`, and no other call gets it before that: any number of processes share the work.
-    async fn claim_due(
+    /// For workers: unpaid invoices whose next look is due at `now`, the longest due first. Each is leased: no other
+    /// call gets it before `leased_until`, so any number of processes share the work, and what a dead one held comes
+    /// back by itself. Without [`reschedule`](Self::reschedule) the next look is due when the lease ends.
+    ///
+    /// An invoice is first due [`watch::FIRST_LOOK`](crate::watch::FIRST_LOOK) after its issue, and never again once
+    /// money came in on it.
+    async fn claim_looks(
         &self,
         now: Timestamp,
         leased_until: Timestamp,
+        most: u16,
+    ) -> Result<Vec<DueLook>, StoreError>;
+
+    /// For workers: sets the next looks of invoices that were claimed with this `leased_until`. Whoever lost the lease
+    /// meanwhile, or was paid, or was [expedited](Self::note_push), keeps what it has.
+    async fn reschedule(&self, leased_until: Timestamp, looks: &[NextLook]) -> Result<(), StoreError>;
+
+    /// For workers: notes a provider's push under its own id, and makes the next look at the invoice due at once. It is
+    /// a hint: nothing else changes.
+    async fn note_push(&self, push: &Push) -> Result<PushNoted, StoreError>;
+
+    /// For workers: unpaid invoices issued at `since` or later, oldest first, after the one given: for a look at all of
+    /// them, whatever their age.
+    async fn list_unpaid(
+        &self,
+        since: Timestamp,
+        after: Option<(Timestamp, PaymentHash)>,
         limit: Limit,
-    ) -> Result<Vec<DueInvoice>, StoreError>;
+    ) -> Result<Vec<DueLook>, StoreError>;
+
+    /// For workers: how many [`list_unpaid`](Self::list_unpaid) would give in all.
+    async fn count_unpaid(&self, since: Timestamp) -> Result<u64, StoreError>;
+
+    /// For workers: money that must go back and has not yet, oldest first, after the one given.
+    async fn list_refunds(
+        &self,
+        after: Option<(Timestamp, PaymentHash)>,
+        limit: Limit,
+    ) -> Result<Vec<RefundDue>, StoreError>;
 
     /// For workers: forgets idempotency claims last touched (claimed or taken over) before the given moment; returns how
     /// many.
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// For workers: forgets pushes noted before the given moment; returns how many.
+    async fn prune_pushes(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// An open transaction with its repositories.
@@ -136,15 +172,71 @@ pub trait ClaimRepository: Send {
     ) -> Result<(), StoreError>;
 }
 
-/// An open invoice that has run out, and whose provider must be asked before it is closed.
+/// An unpaid invoice whose provider is to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueInvoice {
+pub struct DueLook {
     /// The ticket.
     pub ticket_id: TicketId,
     /// The invoice.
     pub payment_hash: PaymentHash,
     /// The provider's name for it.
     pub invoice_id: InvoiceId,
+    /// Whether it stands as open: then an answer that it is unpaid may close it.
+    pub open: bool,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it runs out.
+    pub expires_at: Timestamp,
+    /// Since when the look is due; the moment of issue where nothing is scheduled any more.
+    pub due_at: Timestamp,
+}
+
+/// When an invoice is looked at next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextLook {
+    /// The invoice.
+    pub payment_hash: PaymentHash,
+    /// The moment; `None` when the schedule is over.
+    pub at: Option<Timestamp>,
+}
+
+/// A provider's word that something about an invoice has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// The id of the message: the same when it is sent again.
+    pub id: String,
+    /// The provider's name for the invoice.
+    pub invoice_id: InvoiceId,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+/// What a push turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushNoted {
+    /// About an invoice of ours; it will be looked at.
+    Known,
+    /// About an invoice that we do not have (yet): kept for the operator.
+    Unknown,
+    /// It came before.
+    Duplicate,
+}
+
+/// Money that must go back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundDue {
+    /// The ticket.
+    pub ticket_id: TicketId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// The invoice that was paid.
+    pub payment_hash: PaymentHash,
+    /// Why it must go back: the invoice's status.
+    pub reason: InvoiceStatus,
+    /// How much.
+    pub amount: Sats,
+    /// When it came in.
+    pub paid_at: Timestamp,
 }
 
 /// Which tickets, and from where.

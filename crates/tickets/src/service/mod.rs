@@ -1,11 +1,13 @@
 //! The use cases of the window. [`Tickets`] is what an application holds; each file beside this one is one concern:
-//! opening (with idempotency), fresh invoices, everything that looks for money, and the sweeper.
+//! opening (with idempotency), fresh invoices, everything that looks for money, the watcher, and what the office does
+//! about money that must go back.
 
 mod attempt;
 mod invoicing;
 mod money;
 mod opening;
-mod sweeping;
+mod refunding;
+mod watching;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::{
 
 pub use invoicing::FreshInvoice;
 pub use opening::{OpenTicket, Opened};
-pub use sweeping::SweepReport;
+pub use watching::WatchReport;
 
 /// What the use cases need from outside.
 #[derive(Clone)]
@@ -54,8 +56,11 @@ pub struct TicketSettings {
     pub claim_lease: Duration,
     /// How long the others wait for the first one's answer.
     pub claim_wait: Duration,
-    /// How long one worker holds a due invoice before another takes it over.
-    pub sweep_lease: Duration,
+    /// How long one watcher holds an invoice that it looks at before another takes it over.
+    pub watch_lease: Duration,
+    /// How many invoices one step of the watcher asks about at once: all of them are looked at whenever one answers, so
+    /// rather take more steps side by side.
+    pub looks_at_once: u16,
 }
 
 impl TicketSettings {
@@ -67,7 +72,8 @@ impl TicketSettings {
             invoice_lifetime: Duration::from_secs(15 * 60),
             claim_lease: Duration::from_secs(35),
             claim_wait: Duration::from_secs(10),
-            sweep_lease: Duration::from_secs(60),
+            watch_lease: Duration::from_secs(60),
+            looks_at_once: 16,
         }
     }
 }

@@ -8,21 +8,21 @@ use guiche_kernel::{Actor, Caller, Locked, Timestamp, finish};
 
 use super::Tickets;
 use crate::{
-    Applied, GatewayError, InvalidState, Invoice, InvoiceGateway, PaymentFact, PaymentHash, Preimage,
-    ProviderStatus, Ticket, TicketError, TicketId, TicketStatus, TicketTx,
+    Applied, GatewayError, InvalidState, Invoice, InvoiceGateway, InvoiceId, PaymentFact, PaymentHash,
+    Preimage, ProviderStatus, Ticket, TicketError, TicketId, TicketStatus, TicketTx,
 };
 
-/// How many unpaid invoices of one ticket are asked about at once, newest first.
+/// How many unpaid invoices of one ticket are asked about on a citizen's word, newest first.
 const MOST_LOOKS: usize = 5;
 
 /// What the provider said of one invoice.
-struct Finding {
+pub(super) struct Finding {
     payment_hash: PaymentHash,
     /// The moment before the provider was asked: whatever ran out after it may have been paid meanwhile.
-    asked_at: Timestamp,
+    pub(super) asked_at: Timestamp,
     /// The moment of the answer: the first sight of a payment whose own moment the provider does not tell.
-    seen_at: Timestamp,
-    status: ProviderStatus,
+    pub(super) seen_at: Timestamp,
+    pub(super) status: ProviderStatus,
 }
 
 impl Tickets {
@@ -114,7 +114,7 @@ impl Tickets {
         let ticket = self.get(caller, id).await?;
         let findings = match ticket.open_invoice() {
             Some(invoice) if ticket.status() == TicketStatus::Pending => {
-                vec![self.ask(&*self.ports.provider, invoice).await?]
+                vec![self.ask(&*self.ports.provider, &invoice.id, invoice.payment_hash).await?]
             }
             Some(_) | None => Vec::new(),
         };
@@ -136,7 +136,7 @@ impl Tickets {
         Ok(ticket.into_inner())
     }
 
-    /// Closes the open invoice of a ticket when it has run out, so that nobody has to wait for the sweeper.
+    /// Closes the open invoice of a ticket when it has run out, so that nobody has to wait for the watcher.
     pub(super) async fn close_run_out(&self, caller: Caller, id: TicketId) -> Result<Ticket, TicketError> {
         let ticket = self.get(caller, id).await?;
         let now = self.ports.clock.now();
@@ -163,8 +163,9 @@ impl Tickets {
             |invoice: &&Invoice| invoice.is_unpaid() && only.is_none_or(|hash| invoice.payment_hash == *hash);
         let mut findings = Vec::new();
         let mut unanswered = None;
-        for invoice in ticket.invoices().iter().rev().filter(wanted).take(MOST_LOOKS) {
-            match self.ask(gateway, invoice).await {
+        let most = if actor == Actor::Worker { usize::MAX } else { MOST_LOOKS };
+        for invoice in ticket.invoices().iter().rev().filter(wanted).take(most) {
+            match self.ask(gateway, &invoice.id, invoice.payment_hash).await {
                 Ok(finding) => findings.push(finding),
                 Err(refusal) => unanswered = Some(refusal),
             }
@@ -176,10 +177,15 @@ impl Tickets {
         }
     }
 
-    async fn ask(&self, gateway: &dyn InvoiceGateway, invoice: &Invoice) -> Result<Finding, GatewayError> {
+    pub(super) async fn ask(
+        &self,
+        gateway: &dyn InvoiceGateway,
+        id: &InvoiceId,
+        payment_hash: PaymentHash,
+    ) -> Result<Finding, GatewayError> {
         let asked_at = self.ports.clock.now();
         // An invoice that the provider does not know was never paid.
-        let answer = gateway.status(&invoice.id).await.map_err(|refusal| match refusal {
+        let answer = gateway.status(id).await.map_err(|refusal| match refusal {
             GatewayError::Unavailable(_) => refusal,
             // A refusal or nonsense is no answer to this question either.
             GatewayError::Rejected(_) | GatewayError::Nonsense(_) => {
@@ -188,7 +194,7 @@ impl Tickets {
         })?;
         let status = answer.unwrap_or(ProviderStatus::Unpaid);
         let seen_at = self.ports.clock.now();
-        Ok(Finding { payment_hash: invoice.payment_hash, asked_at, seen_at, status })
+        Ok(Finding { payment_hash, asked_at, seen_at, status })
     }
 
     async fn apply_to(
@@ -204,7 +210,12 @@ impl Tickets {
         if changes { self.apply(actor, ticket.id(), findings).await } else { Ok(ticket) }
     }
 
-    async fn apply(&self, actor: Actor, id: TicketId, findings: &[Finding]) -> Result<Ticket, TicketError> {
+    pub(super) async fn apply(
+        &self,
+        actor: Actor,
+        id: TicketId,
+        findings: &[Finding],
+    ) -> Result<Ticket, TicketError> {
         let mut tx = self.ports.store.begin(actor).await?;
         let outcome = self.apply_in(&mut *tx, id, findings).await;
         finish(tx, outcome).await

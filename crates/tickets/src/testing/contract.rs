@@ -9,6 +9,7 @@
 mod gateway;
 mod store_claims;
 mod store_lists;
+mod store_looks;
 mod store_rows;
 mod store_saves;
 mod store_together;
@@ -31,6 +32,7 @@ use crate::{
 pub use gateway::*;
 pub use store_claims::*;
 pub use store_lists::*;
+pub use store_looks::*;
 pub use store_rows::*;
 pub use store_saves::*;
 pub use store_together::*;
@@ -218,9 +220,18 @@ suite!(
     a_status_filters_page_and_total,
     an_offset_skips,
     a_list_shows_what_the_ticket_shows,
-    due_invoices_are_leased_once,
-    the_longest_due_are_taken_first,
-    only_open_invoices_that_ran_out_are_due,
+    looks_are_leased_once,
+    the_most_overdue_are_looked_at_first,
+    a_fresh_invoice_is_due_when_the_schedule_says,
+    a_rescheduled_look_is_due_then_and_not_before,
+    whoever_lost_the_lease_reschedules_nothing,
+    money_ends_the_watch,
+    an_unpaid_invoice_stays_watched_when_it_is_closed,
+    a_fresh_invoice_of_an_old_ticket_is_watched,
+    a_push_makes_the_next_look_due_at_once,
+    a_push_counts_once_and_changes_nothing_else,
+    unpaid_invoices_are_listed_by_their_issue,
+    refunds_are_listed_until_the_money_went_back,
 );
 
 suite!(
@@ -248,6 +259,7 @@ mod tests {
             include_str!("contract/store_tx.rs"),
             include_str!("contract/store_claims.rs"),
             include_str!("contract/store_lists.rs"),
+            include_str!("contract/store_looks.rs"),
         ];
         assert!(lists_every_case(&store.concat(), super::STORE_CASES));
         assert!(lists_every_case(include_str!("contract/gateway.rs"), super::GATEWAY_CASES));

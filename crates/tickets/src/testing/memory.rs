@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use guiche_kernel::{Actor, Caller, Epoch, Limit, StoreError, Timestamp, UserId};
 
 use super::memory_claims::Claims;
+use super::memory_looks::Looks;
 use super::memory_tx::MemoryTx;
 use crate::{
-    Claim, ClaimOutcome, ClaimRequest, Cursor, DueInvoice, Fingerprint, IdempotencyKey, Invoice,
-    InvoiceStatus, Operation, OperationCatalogue, OperationId, PageStart, PaymentHash, Release, Route,
-    Ticket, TicketEvent, TicketId, TicketPage, TicketQuery, TicketRecord, TicketStore, TicketSummary,
-    TicketTx,
+    Claim, ClaimOutcome, ClaimRequest, Cursor, DueLook, Fingerprint, IdempotencyKey, Invoice, InvoiceStatus,
+    NextLook, Operation, OperationCatalogue, OperationId, PageStart, PaymentHash, Push, PushNoted, RefundDue,
+    Release, Route, Ticket, TicketEvent, TicketId, TicketPage, TicketQuery, TicketRecord, TicketStore,
+    TicketSummary, TicketTx,
 };
 
 /// A catalogue in memory.
@@ -52,7 +53,7 @@ pub(super) struct State {
     pub(super) tickets: BTreeMap<TicketId, (TicketRecord, Vec<Invoice>)>,
     pub(super) events: Vec<TicketEvent>,
     pub(super) claims: Claims,
-    leases: HashMap<PaymentHash, Timestamp>,
+    pub(super) looks: Looks,
     epochs: HashMap<UserId, Epoch>,
 }
 
@@ -120,7 +121,8 @@ impl State {
     }
 
     pub(super) fn put(&mut self, ticket: &Ticket) {
-        self.tickets.insert(ticket.id(), (ticket.record().clone(), ticket.invoices().to_vec()));
+        let before = self.tickets.insert(ticket.id(), (ticket.record().clone(), ticket.invoices().to_vec()));
+        self.looks.stored(&before.map(|(_, invoices)| invoices).unwrap_or_default(), ticket.invoices());
     }
 }
 
@@ -221,35 +223,51 @@ impl TicketStore for MemoryStore {
         Ok(TicketPage { tickets, total, next })
     }
 
-    async fn claim_due(
+    async fn claim_looks(
         &self,
         now: Timestamp,
         leased_until: Timestamp,
+        most: u16,
+    ) -> Result<Vec<DueLook>, StoreError> {
+        Ok(self.lock().claim_looks(now, leased_until, most))
+    }
+
+    async fn reschedule(&self, leased_until: Timestamp, looks: &[NextLook]) -> Result<(), StoreError> {
+        self.lock().reschedule(leased_until, looks);
+        Ok(())
+    }
+
+    async fn note_push(&self, push: &Push) -> Result<PushNoted, StoreError> {
+        Ok(self.lock().note_push(push))
+    }
+
+    async fn list_unpaid(
+        &self,
+        since: Timestamp,
+        after: Option<(Timestamp, PaymentHash)>,
         limit: Limit,
-    ) -> Result<Vec<DueInvoice>, StoreError> {
-        let mut state = self.lock();
-        let mut due: Vec<(Timestamp, DueInvoice)> = Vec::new();
-        for (id, (_, invoices)) in &state.tickets {
-            let open = |invoice: &&Invoice| invoice.status == InvoiceStatus::Open && invoice.has_run_out(now);
-            let free = |invoice: &&Invoice| {
-                state.leases.get(&invoice.payment_hash).is_none_or(|until| *until <= now)
-            };
-            due.extend(invoices.iter().filter(open).filter(free).map(|invoice| {
-                let (payment_hash, invoice_id) = (invoice.payment_hash, invoice.id.clone());
-                (invoice.expires_at, DueInvoice { ticket_id: *id, payment_hash, invoice_id })
-            }));
-        }
-        due.sort_by_key(|(expires_at, _)| *expires_at);
-        let due: Vec<DueInvoice> =
-            due.into_iter().take(usize::from(limit.get())).map(|(_, due)| due).collect();
-        for invoice in &due {
-            state.leases.insert(invoice.payment_hash, leased_until);
-        }
-        Ok(due)
+    ) -> Result<Vec<DueLook>, StoreError> {
+        Ok(self.lock().list_unpaid(since, after, limit))
+    }
+
+    async fn count_unpaid(&self, since: Timestamp) -> Result<u64, StoreError> {
+        Ok(u64::try_from(self.lock().count_unpaid(since)).unwrap_or(u64::MAX))
+    }
+
+    async fn list_refunds(
+        &self,
+        after: Option<(Timestamp, PaymentHash)>,
+        limit: Limit,
+    ) -> Result<Vec<RefundDue>, StoreError> {
+        Ok(self.lock().list_refunds(after, limit))
     }
 
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
         Ok(self.lock().claims.prune(before))
+    }
+
+    async fn prune_pushes(&self, before: Timestamp) -> Result<u64, StoreError> {
+        Ok(u64::try_from(self.lock().looks.prune_pushes(before)).unwrap_or(u64::MAX))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod contract;
 mod gateway;
 mod memory;
 mod memory_claims;
+mod memory_looks;
 mod memory_tx;
 
 use std::collections::HashSet;

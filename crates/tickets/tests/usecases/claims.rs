@@ -95,7 +95,7 @@ async fn two_fresh_invoices_of_one_key_are_one_whoever_finishes_first() {
     let office = Office::new();
     let opened = office.open().await;
     office.advance(901);
-    office.sweep().await;
+    office.watch().await;
     let key = IdempotencyKey::parse("fresh").unwrap();
     let fresh = || Box::pin(office.tickets.fresh_invoice(office.alice, opened.ticket_id, Some(&key)));
     office.gateway.hold();

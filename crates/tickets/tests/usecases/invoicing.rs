@@ -34,7 +34,7 @@ async fn of_two_fresh_invoices_at_once_one_is_kept_and_shown_to_both() {
     let office = Office::new();
     let opened = office.open().await;
     office.advance(901);
-    office.sweep().await;
+    office.watch().await;
     let keys = ["one", "two"].map(|key| IdempotencyKey::parse(key).unwrap());
     let fresh = |key| office.tickets.fresh_invoice(office.alice, opened.ticket_id, Some(key));
     office.gateway.hold();
@@ -56,7 +56,7 @@ async fn a_payment_hash_that_the_provider_repeats_makes_no_fresh_invoice() {
     let opened = office.open().await;
     let other = office.open().await;
     office.advance(901);
-    office.sweep().await;
+    office.watch().await;
     for known in [&opened, &other] {
         office.gateway.repeat_hash_of(known.ticket_id.as_uuid());
         let refused = office.tickets.fresh_invoice(office.alice, opened.ticket_id, None).await;
@@ -72,7 +72,7 @@ async fn an_expired_ticket_gets_one_fresh_invoice_per_key_swept_or_not() {
         let opened = office.open().await;
         office.advance(901);
         if swept {
-            office.sweep().await;
+            office.watch().await;
             assert_eq!(office.ticket(opened.ticket_id).await.status(), TicketStatus::Expired);
         }
         let key = IdempotencyKey::parse("fresh").unwrap();

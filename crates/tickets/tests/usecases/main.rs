@@ -14,5 +14,5 @@ mod money;
 mod opening;
 mod proof;
 mod settlement;
-mod sweeping;
+mod watching;
 mod world;

@@ -1,4 +1,4 @@
-//! Looking for money: confirm, proof, cancel, sweep.
+//! Looking for money: confirm, proof, cancel, watch.
 
 use guiche_tickets::{
     GatewayError, InvoiceStatus, Preimage, ProviderStatus, TicketError, TicketEventKind, TicketStatus,
@@ -116,7 +116,7 @@ async fn a_cancelled_ticket_stays_so_and_a_run_out_one_cannot_be_cancelled_swept
     office.advance(901);
     for (opened, sweep) in [(unswept, false), (swept, true)] {
         if sweep {
-            office.sweep().await;
+            office.watch().await;
         }
         let refused = office.tickets.cancel(office.alice, opened.ticket_id).await;
         let Err(TicketError::InvalidState(state)) = refused else { panic!("{refused:?}") };
@@ -126,24 +126,20 @@ async fn a_cancelled_ticket_stays_so_and_a_run_out_one_cannot_be_cancelled_swept
 }
 
 #[tokio::test]
-async fn the_sweeper_expires_what_is_unpaid_and_nothing_without_an_answer() {
+async fn the_watcher_expires_what_is_unpaid_and_nothing_without_an_answer() {
     let office = Office::new();
     let (unpaid, paid, in_flight) = (office.open().await, office.open().await, office.open().await);
     office.gateway.pay(&paid.payment_hash, Some(paid.expires_at));
     office.gateway.set(&in_flight.payment_hash, ProviderStatus::InFlight);
-    office.sweep().await;
-    office.advance(900);
-    office.sweep().await;
-    assert_eq!(office.gateway.status_calls(), 0, "nothing has run out yet");
-    office.advance(1);
+    office.advance(901);
     office.gateway.set_down(true);
-    let report = office.tickets.sweep_once(guiche_kernel::Limit::default()).await.unwrap();
-    assert_eq!((report.due, report.left), (3, 3));
+    let report = office.tickets.watch_once(100).await.unwrap();
+    assert_eq!((report.due, report.unanswered), (3, 3));
     assert_eq!(office.ticket(unpaid.ticket_id).await.status(), TicketStatus::Pending);
     office.gateway.set_down(false);
     office.advance(60);
-    let report = office.tickets.sweep_once(guiche_kernel::Limit::default()).await.unwrap();
-    assert_eq!((report.due, report.expired, report.settled, report.left), (3, 1, 1, 1));
+    let report = office.tickets.watch_once(100).await.unwrap();
+    assert_eq!((report.due, report.expired, report.settled, report.unpaid), (3, 1, 1, 1));
     assert_eq!(office.ticket(unpaid.ticket_id).await.status(), TicketStatus::Expired);
     assert_eq!(office.ticket(paid.ticket_id).await.status(), TicketStatus::Paid);
     assert_eq!(office.ticket(in_flight.ticket_id).await.status(), TicketStatus::Pending);

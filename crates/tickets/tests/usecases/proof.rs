@@ -18,7 +18,7 @@ use super::world::Office;
 async fn reissued(office: &Office) -> (Opened, Opened) {
     let first = office.open().await;
     office.advance(901);
-    office.sweep().await;
+    office.watch().await;
     let fresh = office.tickets.fresh_invoice(office.alice, first.ticket_id, None).await.unwrap();
     let FreshInvoice::Issued(second) = fresh else { panic!("{fresh:?}") };
     (first, second)
@@ -72,7 +72,7 @@ async fn confirm_asks_while_a_refund_is_due_only_as_long_as_an_invoice_is_open()
     // The fresh invoice ran out, and the provider has said that it is unpaid: nothing is left to ask.
     let (late, _) = reissued(&office).await;
     office.advance(901);
-    office.sweep().await;
+    office.watch().await;
     office.push(late.payment_hash, office.now()).await.unwrap();
     let asked = office.gateway.status_calls();
     let ticket = office.tickets.confirm(office.alice, late.ticket_id).await.unwrap();
@@ -162,7 +162,7 @@ async fn a_moment_of_the_provider_is_cut_to_microseconds_by_whatever_way_it_come
             office.gateway.pay(&opened.payment_hash, Some(told));
             let preimage = office.gateway.preimage(opened.ticket_id.as_uuid());
             match way {
-                0 => office.sweep().await,
+                0 => office.watch().await,
                 1 => drop(office.tickets.confirm(office.alice, opened.ticket_id).await.unwrap()),
                 2 => drop(office.tickets.prove(office.alice, opened.ticket_id, preimage).await.unwrap()),
                 _ => drop(office.push(opened.payment_hash, told).await.unwrap()),

@@ -17,7 +17,7 @@ enum Act {
     /// The provider learns of the payment of the n-th invoice, made at that second.
     Learn(usize, u64),
     Confirm,
-    Sweep,
+    Watch,
     /// The provider pushes what it knows of the n-th invoice.
     Push(usize),
     /// The payer shows the n-th invoice's preimage.
@@ -30,7 +30,7 @@ enum Act {
 fn noise() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => Just(Act::Confirm),
-        3 => Just(Act::Sweep),
+        3 => Just(Act::Watch),
         1 => any::<bool>().prop_map(Act::Down),
     ]
 }
@@ -70,7 +70,7 @@ impl Played {
                 }
             }
             Act::Confirm => drop(office.tickets.confirm(office.alice, id).await),
-            Act::Sweep => office.sweep().await,
+            Act::Watch => office.watch().await,
             Act::Push(index) => {
                 let known = self.learned.iter().find(|(learned, _)| *learned == index);
                 if let (Some(hash), Some((_, second))) = (self.invoices.get(index), known) {
@@ -122,7 +122,7 @@ fn play(mut script: Script) -> (Played, Ticket) {
         for (index, _) in played.learned.clone() {
             played.act(Act::Push(index)).await;
         }
-        played.act(Act::Sweep).await;
+        played.act(Act::Watch).await;
         let ticket = played.ticket().await;
         check_against_the_table(&played, &ticket);
         (played, ticket)
@@ -171,7 +171,7 @@ fn check_against_the_table(played: &Played, ticket: &Ticket) {
 /// The payment of the first invoice at a second, and the ways in which it becomes known after that, each with a lag.
 fn noticed(index: usize, paid: impl Strategy<Value = u64>) -> impl Strategy<Value = (u64, Script)> {
     let ways =
-        prop_oneof![Just(Act::Push(index)), Just(Act::Prove(index)), Just(Act::Confirm), Just(Act::Sweep)];
+        prop_oneof![Just(Act::Push(index)), Just(Act::Prove(index)), Just(Act::Confirm), Just(Act::Watch)];
     (paid, 0_u64..2000, prop::collection::vec((0_u64..3000, ways), 0..5)).prop_map(move |(at, lag, ways)| {
         let mut script: Script = ways.into_iter().map(|(after, way)| (at + after, way)).collect();
         script.push((at + lag, Act::Learn(index, at)));

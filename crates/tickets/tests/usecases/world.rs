@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guiche_kernel::testing::{ManualClock, SeededRandomness};
-use guiche_kernel::{Actor, Caller, Clock, Ids, Limit, Timestamp, UserId};
+use guiche_kernel::{Actor, Caller, Clock, Ids, Timestamp, UserId};
 use guiche_tickets::testing::{FakeGateway, MemoryCatalogue, MemoryStore, license_form, license_operation};
 use guiche_tickets::{
     IdempotencyKey, InvoiceGateway, Network, OpenTicket, Opened, OperationId, PaymentFact, PaymentHash,
@@ -103,8 +103,8 @@ impl Office {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    pub async fn sweep(&self) {
-        self.tickets.sweep_once(Limit::default()).await.unwrap();
+    pub async fn watch(&self) {
+        self.tickets.watch_once(100).await.unwrap();
     }
 
     /// The provider pushes what it knows.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::future::join;
 use guiche_kernel::{Actor, Caller, Limit, finish};
 
 use super::{StoreFixture, World};
@@ -119,68 +118,4 @@ pub async fn a_list_shows_what_the_ticket_shows(fixture: &impl StoreFixture) {
         (shown.operation_id, &shown.operation_name),
         (read.record().operation_id, &read.record().operation_name)
     );
-}
-
-/// Two sweepers at once share the work, and a lease that ran out gives it free again.
-pub async fn due_invoices_are_leased_once(fixture: &impl StoreFixture) {
-    let (world, store, alice) = (World::new(), fixture.store(), fixture.caller().await);
-    for _ in 0..6 {
-        world.opened(&*store, alice).await;
-    }
-    world.advance(Duration::from_secs(901));
-    let (now, until) = (world.now(), world.now() + Duration::from_secs(60));
-    let limit = Limit::try_new(4).expect("a limit");
-    let (one, two) = join(store.claim_due(now, until, limit), store.claim_due(now, until, limit)).await;
-    let mut seen: Vec<_> = one.expect("claimed").into_iter().chain(two.expect("claimed")).collect();
-    seen.extend(store.claim_due(now, until, limit).await.expect("claimed"));
-    seen.sort_by_key(|due| due.payment_hash);
-    seen.dedup();
-    assert_eq!(seen.len(), 6, "all six, none twice");
-    assert!(store.claim_due(now, until, limit).await.expect("claimed").is_empty());
-    let again =
-        store.claim_due(until, until + Duration::from_secs(60), Limit::default()).await.expect("claimed");
-    assert_eq!(again.len(), 6);
-}
-
-/// Whatever ran out first is looked at first, across calls and within one; the order of opening does not matter.
-pub async fn the_longest_due_are_taken_first(fixture: &impl StoreFixture) {
-    let (world, store, alice) = (World::new(), fixture.store(), fixture.caller().await);
-    let mut expected = Vec::new();
-    for seconds in [30, 10, 50, 20, 40_u64] {
-        let (ticket, _) = world.ticket(alice);
-        let mut invoice = ticket.invoices()[0].clone();
-        invoice.expires_at = world.now() + Duration::from_secs(seconds);
-        let ticket = Ticket::restore(ticket.record().clone(), vec![invoice]).expect("consistent");
-        store.open(alice, &ticket, &[], None).await.expect("opened");
-        expected.push((seconds, ticket.id()));
-    }
-    expected.sort_unstable();
-    world.advance(Duration::from_secs(60));
-    let (now, until) = (world.now(), world.now() + Duration::from_secs(60));
-    let mut taken = Vec::new();
-    for rows in [1, 1, 3] {
-        let due = store.claim_due(now, until, Limit::try_new(rows).expect("a limit")).await.expect("claimed");
-        taken.extend(due.iter().map(|due| due.ticket_id));
-    }
-    assert_eq!(taken, expected.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
-}
-
-/// Only what is open and has run out is due; a payment at the last moment was still possible.
-pub async fn only_open_invoices_that_ran_out_are_due(fixture: &impl StoreFixture) {
-    let (world, store, alice) = (World::new(), fixture.store(), fixture.caller().await);
-    let ticket = world.opened(&*store, alice).await;
-    let expires_at = ticket.invoices()[0].expires_at;
-    let due = |now| store.claim_due(now, now, Limit::default());
-    assert!(due(expires_at).await.expect("claimed").is_empty());
-    let after = expires_at + Duration::from_micros(1);
-    let found = due(after).await.expect("claimed");
-    assert_eq!(found.iter().map(|due| due.ticket_id).collect::<Vec<_>>(), [ticket.id()]);
-    assert_eq!(found[0].payment_hash, ticket.invoices()[0].payment_hash);
-    assert_eq!(found[0].invoice_id, ticket.invoices()[0].id);
-    let mut tx = store.begin(Actor::Worker).await.expect("begun");
-    let mut locked = tx.tickets().lock(ticket.id()).await.expect("asked").expect("there");
-    assert_eq!(locked.expire(&found[0].payment_hash, after, after), Applied::Changed);
-    let saved = tx.tickets().save(&locked).await;
-    finish(tx, saved).await.expect("saved");
-    assert!(due(after + Duration::from_secs(3600)).await.expect("claimed").is_empty());
 }

@@ -1,0 +1,199 @@
+//! The watcher: whatever is unpaid is asked about on the [schedule](crate::watch), whether or not anybody looks at it, and
+//! closed when it has run out.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use guiche_kernel::{Actor, StoreError, truncate_to_micros};
+
+use super::Tickets;
+use super::money::Finding;
+use crate::{DueLook, InvoiceStatus, NextLook, ProviderStatus, Push, PushNoted, Ticket, TicketError, watch};
+
+/// How long a push is kept, so that one which is sent again is known.
+const KEEP_PUSHES: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What one step of the watcher did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WatchReport {
+    /// Looks that were due and taken.
+    pub due: u32,
+    /// Invoices found paid.
+    pub settled: u32,
+    /// Invoices closed unpaid.
+    pub expired: u32,
+    /// Invoices that stay as they are: unpaid so far, or with money on its way.
+    pub unpaid: u32,
+    /// Questions without an answer; they are asked again soon.
+    pub unanswered: u32,
+    /// Looks that there was no time for; they are due as before.
+    pub left: u32,
+    /// How late the most overdue of the looks was when it was taken.
+    pub overdue: Duration,
+    /// For each payment that was found, how long ago it was made.
+    pub lags: Vec<Duration>,
+}
+
+impl Tickets {
+    /// One step of the watcher: takes up to `most` looks that are due, asks the provider about a few at a time, settles
+    /// what is paid, closes what has run out, and schedules the next looks. Once half of the lease is used, no further
+    /// one is asked about, so that none is still at work when others may take it.
+    ///
+    /// Any number of steps may run side by side, in any number of processes: none is asked about twice.
+    ///
+    /// # Errors
+    /// [`TicketError::Store`]: at once when storage is unavailable, otherwise the first refusal, after all the others
+    /// were looked at. One ticket that cannot be read or saved keeps nobody waiting; it comes back with its lease.
+    pub async fn watch_once(&self, most: u16) -> Result<WatchReport, TicketError> {
+        let now = self.ports.clock.now();
+        let leased_until = truncate_to_micros(now + self.settings.watch_lease);
+        let due = self.ports.store.claim_looks(now, leased_until, most).await?;
+        let overdue = due.iter().map(|look| now - look.due_at).max().unwrap_or_default();
+        let mut report = WatchReport {
+            due: u32::try_from(due.len()).unwrap_or(u32::MAX),
+            overdue: overdue.try_into().unwrap_or_default(),
+            ..WatchReport::default()
+        };
+        let last_start = now + self.settings.watch_lease / 2;
+        let (mut due, mut at_work) = (due.into_iter(), Vec::new());
+        let (mut next_looks, mut failure) = (Vec::new(), None);
+        loop {
+            while at_work.len() < usize::from(self.settings.looks_at_once)
+                && self.ports.clock.now() <= last_start
+                && let Some(look) = due.next()
+            {
+                at_work.push(Box::pin(self.look_at_due(look)));
+            }
+            let Some(looked) = first_of(&mut at_work).await else { break };
+            match looked {
+                Ok((next, fate)) => {
+                    next_looks.extend(next);
+                    report.count(fate);
+                }
+                Err(refusal @ TicketError::Store(StoreError::Unavailable(_))) => return Err(refusal),
+                Err(refusal) => failure = failure.or(Some(refusal)),
+            }
+        }
+        for look in due {
+            report.left += 1;
+            next_looks.push(NextLook { payment_hash: look.payment_hash, at: Some(look.due_at) });
+        }
+        if !next_looks.is_empty() {
+            self.ports.store.reschedule(leased_until, &next_looks).await?;
+        }
+        failure.map_or(Ok(report), Err)
+    }
+
+    async fn look_at_due(&self, look: DueLook) -> Result<(Option<NextLook>, Fate), TicketError> {
+        let Ok(finding) = self.ask(&*self.ports.provider, &look.invoice_id, look.payment_hash).await else {
+            return Ok((self.soon(&look), Fate::Unanswered));
+        };
+        let run_out = look.open && finding.asked_at > look.expires_at;
+        match finding.status {
+            ProviderStatus::Paid { .. } => self.found_paid(&look, finding).await,
+            ProviderStatus::InFlight => Ok((self.soon(&look), Fate::Unpaid)),
+            ProviderStatus::Unpaid if run_out => {
+                let ticket = self.apply_found(&look, finding).await?;
+                let invoice = ticket.as_ref().and_then(|ticket| ticket.invoice(&look.payment_hash));
+                let closed = invoice.is_some_and(|invoice| invoice.status == InvoiceStatus::Expired);
+                Ok((self.on_schedule(&look), if closed { Fate::Expired } else { Fate::Unpaid }))
+            }
+            ProviderStatus::Unpaid => Ok((self.on_schedule(&look), Fate::Unpaid)),
+        }
+    }
+
+    async fn found_paid(
+        &self,
+        look: &DueLook,
+        finding: Finding,
+    ) -> Result<(Option<NextLook>, Fate), TicketError> {
+        let seen_at = finding.seen_at;
+        let ticket = self.apply_found(look, finding).await?;
+        let invoice = ticket.as_ref().and_then(|ticket| ticket.invoice(&look.payment_hash));
+        let paid_at = invoice.and_then(|invoice| invoice.payment).map_or(seen_at, |payment| payment.paid_at);
+        // Storage schedules nothing for what is paid.
+        Ok((None, Fate::Settled { lag: (seen_at - paid_at).try_into().unwrap_or_default() }))
+    }
+
+    /// `None` when the ticket is gone since: its owner was deleted.
+    async fn apply_found(&self, look: &DueLook, finding: Finding) -> Result<Option<Ticket>, TicketError> {
+        match self.apply(Actor::Worker, look.ticket_id, &[finding]).await {
+            Ok(ticket) => Ok(Some(ticket)),
+            Err(TicketError::NotFound(_)) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    fn on_schedule(&self, look: &DueLook) -> Option<NextLook> {
+        let at = watch::next_look(look.issued_at, look.expires_at, self.ports.clock.now());
+        Some(NextLook { payment_hash: look.payment_hash, at })
+    }
+
+    fn soon(&self, look: &DueLook) -> Option<NextLook> {
+        let at = watch::next_look_soon(look.issued_at, look.expires_at, self.ports.clock.now());
+        Some(NextLook { payment_hash: look.payment_hash, at: Some(at) })
+    }
+
+    /// The provider says that something about an invoice has changed. A hint and never a proof: the next look at that
+    /// invoice is due at once, and the look decides.
+    ///
+    /// # Errors
+    /// [`TicketError::Store`].
+    pub async fn note_push(&self, push: &Push) -> Result<PushNoted, TicketError> {
+        Ok(self.ports.store.note_push(push).await?)
+    }
+
+    /// Forgets idempotency claims older than `keep`, and old pushes; returns how many of either.
+    ///
+    /// # Errors
+    /// [`TicketError::Store`].
+    pub async fn prune(&self, keep: Duration) -> Result<u64, TicketError> {
+        let now = self.ports.clock.now();
+        let claims = self.ports.store.prune_claims(now - keep).await?;
+        Ok(claims + self.ports.store.prune_pushes(now - KEEP_PUSHES).await?)
+    }
+}
+
+impl WatchReport {
+    fn count(&mut self, fate: Fate) {
+        match fate {
+            Fate::Settled { lag } => {
+                self.settled += 1;
+                self.lags.push(lag);
+            }
+            Fate::Expired => self.expired += 1,
+            Fate::Unpaid => self.unpaid += 1,
+            Fate::Unanswered => self.unanswered += 1,
+        }
+    }
+}
+
+/// What became of an invoice that was looked at.
+enum Fate {
+    Settled { lag: Duration },
+    Expired,
+    Unpaid,
+    Unanswered,
+}
+
+/// Waits for the first of a few to be done, and takes it out; `None` when there are none. By hand, because a stream that
+/// does this costs a domain many more crates, and all of them are looked at whenever one wakes up: keep them few.
+async fn first_of<F: Future + Unpin>(at_work: &mut Vec<F>) -> Option<F::Output> {
+    poll_fn(|cx| {
+        let done = at_work.iter_mut().enumerate().find_map(|(index, work)| match Pin::new(work).poll(cx) {
+            Poll::Ready(output) => Some((index, output)),
+            Poll::Pending => None,
+        });
+        match done {
+            Some((index, output)) => {
+                drop(at_work.swap_remove(index));
+                Poll::Ready(Some(output))
+            }
+            None if at_work.is_empty() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
