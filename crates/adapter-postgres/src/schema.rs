@@ -26,7 +26,7 @@ diesel::table! {
         paid_at -> Nullable<Timestamptz>,
         preimage -> Nullable<Binary>,
         refunded_at -> Nullable<Timestamptz>,
-        leased_until -> Nullable<Timestamptz>,
+        look_at -> Nullable<Timestamptz>,
     }
 }
 

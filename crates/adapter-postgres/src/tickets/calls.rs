@@ -243,14 +243,6 @@ sql_call! {
 }
 
 sql_call! {
-    pub(super) struct ClaimDueInvoices = "claim_due_invoices" {
-        now: Timestamp => Timestamptz,
-        leased_until: Timestamp => Timestamptz,
-        limit: i64 => BigInt,
-    } -> (SqlUuid, Binary, Text)
-}
-
-sql_call! {
     pub(super) struct PruneClaims = "prune_claims" {
         before: Timestamp => Timestamptz,
         limit: i64 => BigInt,

@@ -2,6 +2,7 @@
 
 mod calls;
 mod group;
+mod looks;
 mod opening;
 mod repository;
 mod rows;

@@ -4,16 +4,15 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use guiche_kernel::{Actor, Caller, Limit, StoreError, Timestamp, Tx};
 use guiche_tickets::{
-    Claim, ClaimOutcome, ClaimRequest, Cursor, DueInvoice, Fingerprint, IdempotencyKey, OperationId,
-    PageStart, PaymentHash, Release, Route, Ticket, TicketEvent, TicketId, TicketPage, TicketQuery,
-    TicketStatus, TicketStore, TicketSummary, TicketTx,
+    Claim, ClaimOutcome, ClaimRequest, Cursor, DueLook, Fingerprint, IdempotencyKey, NextLook, OperationId,
+    PageStart, PaymentHash, Push, PushNoted, RefundDue, Release, Route, Ticket, TicketEvent, TicketId,
+    TicketPage, TicketQuery, TicketStatus, TicketStore, TicketSummary, TicketTx,
 };
 use uuid::Uuid;
 
-use super::calls::{
-    ClaimDueInvoices, ClaimKey, FindDone, FindTicket, ListTickets, PruneClaims, ReleaseKey, TicketOf,
-};
+use super::calls::{ClaimKey, FindDone, FindTicket, ListTickets, PruneClaims, ReleaseKey, TicketOf};
 use super::group::OpeningGroup;
+use super::looks::{self, After};
 use super::opening::Opening;
 use super::rows::{self, Reading};
 use crate::pool::PgPool;
@@ -198,27 +197,46 @@ impl TicketStore for PgTicketStore {
         Ok(TicketPage { tickets, total, next })
     }
 
-    async fn claim_due(
+    async fn claim_looks(
         &self,
         now: Timestamp,
         leased_until: Timestamp,
+        most: u16,
+    ) -> Result<Vec<DueLook>, StoreError> {
+        looks::claim(&self.worker, now, leased_until, most).await
+    }
+
+    async fn reschedule(&self, leased_until: Timestamp, next: &[NextLook]) -> Result<(), StoreError> {
+        looks::reschedule(&self.worker, leased_until, next).await
+    }
+
+    async fn note_push(&self, push: &Push) -> Result<PushNoted, StoreError> {
+        looks::note_push(&self.worker, push).await
+    }
+
+    async fn list_unpaid(
+        &self,
+        since: Timestamp,
+        after: After,
         limit: Limit,
-    ) -> Result<Vec<DueInvoice>, StoreError> {
-        let call = ClaimDueInvoices { now, leased_until, limit: i64::from(limit.get()) };
-        let due: Vec<(Uuid, Vec<u8>, String)> = self.worker.rows(call).await?;
-        due.into_iter()
-            .map(|(ticket, hash, id)| {
-                Ok(DueInvoice {
-                    ticket_id: TicketId::new(ticket),
-                    payment_hash: rows::hash(&hash)?,
-                    invoice_id: rows::provider_id(&id)?,
-                })
-            })
-            .collect()
+    ) -> Result<Vec<DueLook>, StoreError> {
+        looks::list_unpaid(&self.worker, since, after, limit).await
+    }
+
+    async fn count_unpaid(&self, since: Timestamp) -> Result<u64, StoreError> {
+        looks::count_unpaid(&self.worker, since).await
+    }
+
+    async fn list_refunds(&self, after: After, limit: Limit) -> Result<Vec<RefundDue>, StoreError> {
+        looks::list_refunds(&self.worker, after, limit).await
     }
 
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
         in_batches(|| self.worker.rows(PruneClaims { before, limit: PRUNED_AT_ONCE })).await
+    }
+
+    async fn prune_pushes(&self, before: Timestamp) -> Result<u64, StoreError> {
+        looks::prune_pushes(&self.worker, before).await
     }
 }
 

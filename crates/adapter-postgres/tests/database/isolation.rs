@@ -167,7 +167,7 @@ async fn what_a_ticket_is_about_cannot_be_changed_and_nothing_can_be_deleted() {
         (&worker, "SET ROLE guiche_app"),
         (&app, "UPDATE users SET email_key = 'x'"),
         (&app, "DELETE FROM sessions"),
-        (&app, "UPDATE invoices SET leased_until = now()"),
+        (&app, "UPDATE invoices SET look_at = now()"),
         (&worker, "SELECT * FROM users"),
         (&worker, "SELECT * FROM refresh_tokens"),
         (&worker, "SELECT user_id FROM sessions"),
@@ -175,7 +175,7 @@ async fn what_a_ticket_is_about_cannot_be_changed_and_nothing_can_be_deleted() {
         (&worker, "INSERT INTO tickets SELECT * FROM tickets"),
         (&worker, "INSERT INTO idempotency_claims SELECT * FROM idempotency_claims"),
         (&worker, "SELECT credentials_by_email('alice@example.org')"),
-        (&app, "SELECT claim_due_invoices(now(), now(), 1)"),
+        (&app, "SELECT claim_looks(now(), now(), 1)"),
     ] {
         let refused = refusal(client, sql).await;
         assert!(refused.starts_with("42501"), "{sql}: {refused}");

@@ -21,6 +21,7 @@ const TABLES: &[&str] = &[
     "operations guiche_worker: SELECT",
     "outbox guiche_app: INSERT, SELECT",
     "outbox guiche_worker: INSERT, SELECT",
+    "pushes guiche_worker: DELETE, INSERT, SELECT",
     "refresh_tokens guiche_app: INSERT, SELECT",
     "sessions guiche_app: INSERT, SELECT",
     "sessions guiche_worker: DELETE",
@@ -38,7 +39,7 @@ const COLUMNS: &[&str] = &[
     "idempotency_claims guiche_app: UPDATE (fingerprint, subject, requested_at, claimed_until, touched_at, ticket_id, payment_hash)",
     "idempotency_claims guiche_worker: UPDATE (ticket_id, payment_hash)",
     "invoices guiche_app: UPDATE (status, paid_at, preimage, refunded_at)",
-    "invoices guiche_worker: UPDATE (status, paid_at, preimage, refunded_at, leased_until)",
+    "invoices guiche_worker: UPDATE (status, paid_at, preimage, refunded_at, look_at)",
     "outbox guiche_worker: UPDATE (fanned_out)",
     "refresh_tokens guiche_app: UPDATE (spent_at)",
     "refresh_tokens guiche_auth: SELECT (token_hash, family_id, user_id)",
@@ -63,11 +64,12 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("guiche_app, guiche_worker", "lock_ticket save_ticket add_invoices push_events complete_key"),
     (
         "guiche_worker",
-        "claim_due_invoices prune_claims prune_sessions fan_out_events claim_deliveries record_delivery disable_endpoint
-        redeliver_event prune_deliveries webhook_standing",
+        "claim_looks reschedule_looks note_push list_unpaid count_unpaid list_refunds prune_claims prune_pushes
+        prune_sessions fan_out_events claim_deliveries record_delivery disable_endpoint redeliver_event prune_deliveries
+        webhook_standing",
     ),
     // Triggers need no privilege to run.
-    ("nobody", "refuse ticket_is_whole"),
+    ("nobody", "refuse ticket_is_whole watch_invoice unwatch_invoice"),
 ];
 
 #[tokio::test]
@@ -87,7 +89,7 @@ async fn privileges_on_columns_are_these() {
         SELECT c.relname || ' ' || coalesce(nullif(g.grantee, 0)::regrole::text, 'PUBLIC') || ': ' || g.privilege_type
             || ' (' || string_agg(a.attname || CASE WHEN g.is_grantable THEN '*' ELSE '' END, ', ' ORDER BY a.attnum) || ')'
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) g
-        WHERE c.relnamespace = 'public'::regnamespace
+        WHERE c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped
         GROUP BY c.relname, g.grantee, g.privilege_type ORDER BY 1";
     assert_eq!(held(query).await, COLUMNS);
 }

@@ -50,16 +50,14 @@ async fn of_two_takeovers_at_once_one_has_the_claim() {
 }
 
 #[tokio::test]
-async fn due_invoices_that_another_worker_is_taking_are_not_waited_for() {
+async fn looks_that_another_worker_is_taking_are_not_waited_for() {
     let scene = Scene::new().await;
     let alice = scene.person("alice@example.org").await;
     let first = scene.opened(alice).await;
     scene.clock.advance(Duration::from_secs(1));
     let second = scene.opened(alice).await;
     let due = |limit: u8| {
-        format!(
-            "SELECT ticket_id::text FROM claim_due_invoices('2030-01-01', '2030-01-01 00:01:00', {limit});"
-        )
+        format!("SELECT ticket_id::text FROM claim_looks('2030-01-01', '2030-01-01 00:01:00', {limit});")
     };
     let one = scene.database.raw(&scene.database.worker_url()).await;
     let other = scene.database.raw(&scene.database.worker_url()).await;

@@ -101,7 +101,7 @@ impl SparkStub {
         Arc::new(PayerView(Arc::clone(self)))
     }
 
-    /// The gateway for everybody else (watchers, sweepers, operators): it never counts, so however often a worker
+    /// The gateway for everybody else (watchers, operators): it never counts, so however often a worker
     /// looks, nothing is paid by that.
     #[must_use]
     pub fn provider_view(self: &Arc<Self>) -> Arc<dyn InvoiceGateway> {

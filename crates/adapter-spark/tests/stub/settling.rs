@@ -2,7 +2,7 @@
 
 use guiche_adapter_spark::PayMoment;
 use guiche_kernel::testing::SeededRandomness;
-use guiche_kernel::{Ids, Limit, UserId};
+use guiche_kernel::{Ids, UserId};
 use guiche_tickets::testing::{MemoryCatalogue, MemoryStore, license_form, license_operation};
 use guiche_tickets::{
     InvoiceStatus, OpenTicket, OperationId, TicketPorts, TicketSettings, TicketStatus, Tickets,
@@ -35,16 +35,16 @@ async fn a_late_payment_ends_in_a_refund_played_before_the_expiry_or_after_it() 
         place.clock.advance(played_at);
         let arrives = stub.force_pay(&invoice.id, PayMoment::Late).await.unwrap().paid_at;
         if place.clock.now() < arrives {
-            // Neither the payer nor the sweeper finds it paid, or expired, while the money is on its way.
+            // Neither the payer nor the watcher finds it paid, or expired, while the money is on its way.
             for _ in 0..SparkStub::LOOKS_UNTIL_PAID {
                 let ticket = tickets.confirm(caller, opened.ticket_id).await.unwrap();
                 assert_eq!(ticket.status(), TicketStatus::Pending, "played at {played_at:?}");
             }
             place.clock.set(arrives - Duration::from_micros(1));
-            assert_eq!(tickets.sweep_once(Limit::default()).await.unwrap().left, 1);
-            place.clock.set(arrives + TicketSettings::on(SparkStub::NETWORK).sweep_lease);
+            assert_eq!(tickets.watch_once(100).await.unwrap().unpaid, 1);
+            place.clock.set(arrives + TicketSettings::on(SparkStub::NETWORK).watch_lease);
         }
-        assert_eq!(tickets.sweep_once(Limit::default()).await.unwrap().settled, 1);
+        assert_eq!(tickets.watch_once(100).await.unwrap().settled, 1);
         let ticket = tickets.get(caller, opened.ticket_id).await.unwrap();
         let late = &ticket.invoices()[0];
         assert_eq!((ticket.status(), late.status), (TicketStatus::RefundDue, InvoiceStatus::PaidLate));

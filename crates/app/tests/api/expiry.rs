@@ -22,16 +22,16 @@ fn state(ticket: &str, invoices: &[&str]) -> (String, Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sweep_expires_what_has_run_out_and_nothing_before() {
+async fn the_watcher_expires_what_has_run_out_and_nothing_before() {
     let app = TestApp::start().await;
     let user = app.user().await;
     let opened = app.open(&user).await;
     app.world.advance(900);
-    app.sweep().await;
+    app.watch().await;
     assert_eq!(states(&app, &user, &opened).await, state("pending", &["open"]), "payable to the last second");
     app.world.advance(1);
-    app.sweep().await;
-    app.sweep().await;
+    app.watch().await;
+    app.watch().await;
     assert_eq!(states(&app, &user, &opened).await, state("expired", &["expired"]));
     assert_eq!(app.world.count("outbox WHERE kind = 'ticket.expired'").await, 1);
     let refused = app.act(&user, &opened, "cancel").await.problem(409, "invalid_ticket_state");
@@ -40,18 +40,18 @@ async fn the_sweep_expires_what_has_run_out_and_nothing_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sweep_works_through_more_than_a_batch_and_leaves_what_was_paid_in_time() {
+async fn the_watcher_works_through_more_than_a_batch_and_leaves_what_was_paid_in_time() {
     let app = TestApp::start().await;
     let user = app.user().await;
-    let calls = (0..120).map(|_| app.open(&user));
+    let calls = (0..140).map(|_| app.open(&user));
     let opened = futures::future::join_all(calls).await;
     app.world.advance(100);
     for ticket in &opened[..3] {
         app.pay(ticket, "").await.json(200);
     }
     app.world.advance(801);
-    app.sweep().await;
-    assert_eq!(app.world.count("tickets WHERE status = 'expired'").await, 117);
+    app.watch().await;
+    assert_eq!(app.world.count("tickets WHERE status = 'expired'").await, 137);
     for ticket in &opened[..3] {
         assert_eq!(states(&app, &user, ticket).await, state("paid", &["paid"]));
         assert_eq!(app.ticket(&user, ticket).await["paid_at"], noon(100));
@@ -59,20 +59,20 @@ async fn the_sweep_works_through_more_than_a_batch_and_leaves_what_was_paid_in_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_replicas_sweep_side_by_side() {
+async fn two_replicas_watch_side_by_side() {
     let app = TestApp::start().await;
     let replica = app.world.serve().await;
     let user = app.user().await;
     futures::future::join_all((0..20).map(|_| app.open(&user))).await;
     app.world.advance(901);
-    tokio::join!(app.sweep(), replica.sweep());
-    app.sweep().await;
+    tokio::join!(app.watch(), replica.watch());
+    app.watch().await;
     assert_eq!(app.world.count("tickets WHERE status = 'expired'").await, 20);
     assert_eq!(app.world.count("outbox WHERE kind = 'ticket.expired'").await, 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn looking_after_the_end_expires_without_the_sweep() {
+async fn looking_after_the_end_expires_without_the_watcher() {
     let app = TestApp::start().await;
     let user = app.user().await;
     let opened = app.open(&user).await;
@@ -178,7 +178,7 @@ async fn a_late_payment_goes_back_however_it_is_noticed() {
         }
     }
     assert_eq!(app.act(&user, &confirmed, "confirm-payment").await.json(200)["status"], "refund_due");
-    app.sweep().await;
+    app.watch().await;
     for opened in [&confirmed, &proved, &swept] {
         assert_eq!(states(&app, &user, opened).await, state("refund_due", &["paid_late"]));
         let ticket = app.ticket(&user, opened).await;
@@ -203,7 +203,7 @@ async fn a_late_payment_can_be_played_without_waiting_for_the_end() {
     let paid = app.pay(&opened, "?late=true").await.json(200);
     assert_eq!(paid["paid_at"], noon(901), "a second after the end");
     app.world.advance(902);
-    app.sweep().await;
+    app.watch().await;
     assert_eq!(states(&app, &user, &opened).await, state("refund_due", &["paid_late"]));
 }
 

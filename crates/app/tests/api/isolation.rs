@@ -75,7 +75,7 @@ async fn the_ticket_of_another_is_no_ticket_in_any_state() {
     let expired = app.open(&ana).await;
     app.world.advance(901);
     unharmed(&app, &bob, &expired, &preimage).await;
-    app.sweep().await;
+    app.watch().await;
     unharmed(&app, &bob, &expired, &preimage).await;
     assert_eq!(app.ticket(&ana, &expired).await["payment_status"], "expired");
 }

@@ -52,7 +52,7 @@ async fn without_the_provider_nothing_is_guessed() {
     away(&app.act(&user, &asked, "confirm-payment").await, "payment_provider_unavailable");
     away(&app.act(&user, &asked, "invoice").await, "payment_provider_unavailable");
     assert_eq!(app.world.contents().await, before);
-    app.sweep().await;
+    app.watch().await;
     assert_eq!(app.ticket(&user, &asked).await["payment_status"], "pending", "it may have been paid");
     books.give_back();
     assert_eq!(app.act(&user, &asked, "confirm-payment").await.json(200)["status"], "expired");

@@ -40,7 +40,7 @@ async fn the_third_look_of_the_payer_finds_the_invoice_paid() {
     // However often anybody else looks, it stays unpaid.
     for _ in 0..5 {
         app.ticket(&user, &opened).await;
-        app.sweep().await;
+        app.watch().await;
     }
     for expected in ["pending", "pending", "paid", "paid"] {
         app.world.advance(10);
@@ -120,7 +120,7 @@ async fn a_cancelled_ticket_stays_cancelled() {
     let refused = app.act(&user, &opened, "invoice").await.problem(409, "invalid_ticket_state");
     assert_eq!(refused["payment_status"], "cancelled");
     app.world.advance(1000);
-    app.sweep().await;
+    app.watch().await;
     assert_eq!(app.ticket(&user, &opened).await["payment_status"], "cancelled");
     assert_eq!(app.world.count("outbox WHERE kind = 'ticket.cancelled'").await, 1);
 }

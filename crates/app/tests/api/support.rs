@@ -177,8 +177,8 @@ impl TestApp {
     }
 
     /// What the office does by itself every few seconds.
-    pub(crate) async fn sweep(&self) {
-        self.office.clone().sweep().await.unwrap();
+    pub(crate) async fn watch(&self) {
+        self.office.clone().watch().await.unwrap();
     }
 
     pub(crate) async fn prune(&self) {
