@@ -93,10 +93,13 @@ const REFUSED: &[(&str, &str)] = &[
         "webhook_deliveries_only_pending_is_leased",
     ),
     ("webhook_deliveries SET last_result = ''", "webhook_deliveries_result_length"),
+    ("pushes SET id = ''", "pushes_id_length"),
+    ("pushes SET id = repeat('x', 256)", "pushes_id_length"),
 ];
 
-/// An endpoint, and a delivery of every event to it.
+/// A push of the provider; an endpoint, and a delivery of every event to it.
 const TOLD: &str = "
+    INSERT INTO pushes (id, provider_invoice_id, received_at, known) VALUES ('a', 'test:a', now(), false);
     INSERT INTO webhook_endpoints (id, url, description, secret, created_at)
     VALUES (gen_random_uuid(), 'https://example.org', '', 'v1.key.nonce.sealed', now());
     INSERT INTO webhook_deliveries (event_id, endpoint_id, state, attempts, created_at, next_at)
