@@ -206,21 +206,46 @@ async fn who_waits_for_a_lock_does_so_alone() {
     assert!(matches!(outcome, Err(StoreError::Duplicate)), "{outcome:?}");
 }
 
+/// The scene with other stores, which wait for a connection so long.
+async fn with_patience(scene: Scene, connections: usize, wait_timeout: Duration) -> Scene {
+    let mut options = scene.database.options();
+    (options.app_connections, options.wait_timeout) = (connections, wait_timeout);
+    Scene::on(guiche_adapter_postgres::PgStores::connect(options).await.unwrap(), scene.database)
+}
+
 #[tokio::test]
 async fn without_a_connection_nobody_waits_longer_than_for_one() {
     let scene = Scene::new().await;
     let alice = scene.person("alice@example.org").await;
-    let mut options = scene.database.options();
-    options.app_connections = 1;
-    options.wait_timeout = Duration::from_millis(100);
-    let few = Scene::on(guiche_adapter_postgres::PgStores::connect(options).await.unwrap(), scene.database);
-    let held = few.stores.tickets().begin(alice.into()).await.unwrap();
+    let scene = with_patience(scene, 1, Duration::from_millis(100)).await;
+    let held = scene.stores.tickets().begin(alice.into()).await.unwrap();
     // More than two batches.
-    for outcome in answered(asked(&few, &fresh(&few, &[alice], 200)).await).await {
+    for outcome in answered(asked(&scene, &fresh(&scene, &[alice], 200)).await).await {
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     }
     held.rollback().await.unwrap();
-    few.opened(alice).await;
+    scene.opened(alice).await;
+}
+
+#[tokio::test]
+async fn who_waited_too_long_for_a_writer_is_not_written() {
+    let scene = Scene::new().await;
+    let alice = scene.person("alice@example.org").await;
+    let patience = Duration::from_millis(100);
+    let scene = with_patience(scene, 4, patience).await;
+    let keeper = closed_gate(&scene).await;
+    let under_way = asked(&scene, &fresh(&scene, &[alice], 128)).await;
+    stopped(&scene, &scene.superuser().await, 2).await;
+    let queued = asked(&scene, &fresh(&scene, &[alice], 5)).await;
+    tokio::time::sleep(patience * 2).await;
+    open_gate(&keeper).await;
+    for outcome in answered(under_way).await {
+        outcome.unwrap();
+    }
+    for outcome in answered(queued).await {
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+    assert_eq!(number(&keeper, "SELECT count(*) FROM tickets").await, 128);
 }
 
 #[tokio::test]
