@@ -25,6 +25,28 @@ pub struct Finding {
     pub state: State,
     /// How long ago it last worked, if it ever did.
     pub last_success_age: Option<Duration>,
+    /// Where the circuit to it stands, if there is one.
+    pub circuit: Option<Circuit>,
+}
+
+impl Finding {
+    /// How it is, and nothing else.
+    #[must_use]
+    pub const fn of(state: State) -> Self {
+        Self { state, last_success_age: None, circuit: None }
+    }
+}
+
+/// Where a circuit stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Circuit {
+    /// Calls go through.
+    Closed,
+    /// One call is finding out whether they could.
+    HalfOpen,
+    /// No calls are made for now.
+    Open,
 }
 
 /// How something that is needed is.
@@ -78,6 +100,10 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     last_success_age_seconds: Option<u64>,
+    /// Whether it is called at all; only for what has a circuit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    circuit: Option<Circuit>,
 }
 
 impl Health {
@@ -111,14 +137,14 @@ impl Health {
             }
         };
         drop(remembered);
-        found.push(("shutdown", Finding { state: stopping, last_success_age: None }));
+        found.push(("shutdown", Finding::of(stopping)));
         Report::of(found)
     }
 
     /// Asks all checks at once.
     async fn ask(&self) -> Findings {
         let asked = self.checks.iter().map(|(name, check)| async move {
-            let silent = Finding { state: check.when_silent(), last_success_age: None };
+            let silent = Finding::of(check.when_silent());
             (*name, tokio::time::timeout(PATIENCE, check.check()).await.unwrap_or(silent))
         });
         join_all(asked).await
@@ -138,6 +164,7 @@ impl Report {
         let entry = |finding: Finding| Entry {
             status: finding.state,
             last_success_age_seconds: finding.last_success_age.map(|age| age.as_secs()),
+            circuit: finding.circuit,
         };
         Self { status, checks: found.into_iter().map(|(name, finding)| (name, entry(finding))).collect() }
     }
@@ -163,7 +190,7 @@ mod tests {
         async fn check(&self) -> Finding {
             self.0.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
-            Finding { state: State::Ok, last_success_age: None }
+            Finding::of(State::Ok)
         }
         fn when_silent(&self) -> State {
             State::Down

@@ -8,8 +8,8 @@ use crate::config::{Log, LogFormat};
 
 /// Libraries whose finer levels print statements with their parameters, paths, headers and bodies, and so people's data
 /// and credentials. They stay at `warn` whatever the operator asks for.
-const CAPPED: [&str; 7] =
-    ["tokio_postgres", "hyper", "h2", "rustls", "actix_http", "actix_web", "hyper_util"];
+const CAPPED: [&str; 8] =
+    ["tokio_postgres", "hyper", "h2", "rustls", "reqwest", "actix_http", "actix_web", "hyper_util"];
 
 /// It calls each broken request of a stranger an error of ours; the boundary's own lines and metrics say what matters.
 const SILENT: &str = "actix_http::h1::dispatcher=off";

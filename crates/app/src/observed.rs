@@ -5,29 +5,44 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use guiche_outbound::CircuitState;
 use guiche_tickets::{GatewayError, InvoiceGateway, InvoiceId, IssuedInvoice, NewInvoice, ProviderStatus};
 
-use crate::health::{Check, Finding, State};
+use crate::health::{Check, Circuit, Finding, State};
 
 /// What was last seen of a provider; shared by all its views.
-#[derive(Debug)]
 pub struct Observations {
     since: Instant,
     /// Milliseconds after `since`, plus one; 0 for never.
     last_answer: AtomicU64,
     last_silence: AtomicU64,
     name: &'static str,
+    circuit: Option<Box<dyn Fn() -> CircuitState + Send + Sync>>,
 }
 
 impl Observations {
     /// Nothing seen yet of the provider.
     #[must_use]
     pub fn of(name: &'static str) -> Arc<Self> {
+        Self::new(name, None)
+    }
+
+    /// As [`of`](Self::of) a provider that has a circuit.
+    #[must_use]
+    pub fn with_circuit(
+        name: &'static str,
+        circuit: impl Fn() -> CircuitState + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Self::new(name, Some(Box::new(circuit)))
+    }
+
+    fn new(name: &'static str, circuit: Option<Box<dyn Fn() -> CircuitState + Send + Sync>>) -> Arc<Self> {
         Arc::new(Self {
             since: Instant::now(),
             last_answer: AtomicU64::new(0),
             last_silence: AtomicU64::new(0),
             name,
+            circuit,
         })
     }
 
@@ -57,8 +72,14 @@ impl Check for Observations {
         let (answer, silence) =
             (self.last_answer.load(Ordering::Relaxed), self.last_silence.load(Ordering::Relaxed));
         let age = |moment: u64| self.since.elapsed().saturating_sub(Duration::from_millis(moment - 1));
-        let state = if silence > answer { State::Degraded } else { State::Ok };
-        Finding { state, last_success_age: (answer > 0).then(|| age(answer)) }
+        let circuit = self.circuit.as_ref().map(|circuit| match circuit() {
+            CircuitState::Closed => Circuit::Closed,
+            CircuitState::HalfOpen => Circuit::HalfOpen,
+            CircuitState::Open => Circuit::Open,
+        });
+        let is_away = silence > answer || circuit.is_some_and(|circuit| circuit != Circuit::Closed);
+        let state = if is_away { State::Degraded } else { State::Ok };
+        Finding { state, last_success_age: (answer > 0).then(|| age(answer)), circuit }
     }
 
     fn when_silent(&self) -> State {
@@ -98,10 +119,10 @@ mod tests {
         let (fake, seen) = (Arc::new(FakeGateway::on(Network::Regtest)), Observations::of("fake"));
         let gateway = seen.watch(fake.clone());
         let id = InvoiceId::parse("unknown").unwrap();
-        assert_eq!(seen.check().await, Finding { state: State::Ok, last_success_age: None });
+        assert_eq!(seen.check().await, Finding::of(State::Ok));
         fake.set_down(true);
         gateway.status(&id).await.unwrap_err();
-        assert_eq!(seen.check().await, Finding { state: State::Degraded, last_success_age: None });
+        assert_eq!(seen.check().await, Finding::of(State::Degraded));
         // The next answer must be later than the silence by the clock's own step.
         while seen.since.elapsed().as_millis() < u128::from(seen.last_silence.load(Ordering::Relaxed)) {
             tokio::task::yield_now().await;

@@ -1,13 +1,16 @@
 //! Metrics: counters and histograms for Prometheus, with labels that cannot grow without bound.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
+use guiche_outbound::{CircuitListener, CircuitState};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 const DURATION: &str = "http_request_duration_seconds";
 const REQUESTS: &str = "http_requests_total";
+const CIRCUIT_STATE: &str = "provider_circuit_state";
+const CIRCUIT_CHANGES: &str = "provider_circuit_transitions_total";
 
 /// Upper bounds in seconds: from a read to the limit of a request.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -50,7 +53,24 @@ impl Metrics {
     }
 }
 
+/// Follows the circuit to a provider: its state as a number, and how often it changed to what.
+#[must_use]
+pub fn follow_circuit(provider: &'static str) -> CircuitListener {
+    metrics::gauge!(CIRCUIT_STATE, "provider" => provider).set(0.0);
+    Arc::new(move |state| {
+        let number = match state {
+            CircuitState::Closed => 0.0,
+            CircuitState::HalfOpen => 1.0,
+            CircuitState::Open => 2.0,
+        };
+        metrics::gauge!(CIRCUIT_STATE, "provider" => provider).set(number);
+        metrics::counter!(CIRCUIT_CHANGES, "provider" => provider, "to" => state.as_str()).increment(1);
+    })
+}
+
 fn describe() {
+    metrics::describe_gauge!(CIRCUIT_STATE, "The circuit to a provider: 0 closed, 1 half open, 2 open.");
+    metrics::describe_counter!(CIRCUIT_CHANGES, "Changes of the circuit to a provider, by its new state.");
     metrics::describe_counter!(REQUESTS, "Requests answered, by method, route and status.");
     metrics::describe_histogram!(
         DURATION,

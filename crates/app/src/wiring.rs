@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use guiche_adapter_crypto::{BcryptCost, BcryptHasher, BcryptSettings, JwtKey, JwtSettings, JwtSigner};
 use guiche_adapter_postgres::PgStores;
-use guiche_adapter_spark::{SparkStub, StubSettings};
+use guiche_adapter_spark::{LiveSettings, SparkLive, SparkStub, StubSettings};
 use guiche_kernel::{BoxError, Clock, Ids, Randomness, Timer};
+use guiche_outbound::{Loopback, Outside};
 use guiche_tickets::{InvoiceGateway, Network, TicketPorts, TicketSettings, Tickets};
 use guiche_users::{AccountPorts, Accounts, SessionSettings};
 use secrecy::ExposeSecret as _;
@@ -22,6 +23,7 @@ use crate::http::{self, Limits, RouteTable, Surface, Timeouts};
 use crate::observed::Observations;
 use crate::shutdown::Shutdown;
 use crate::system::{OsRandomness, SystemClock, monotonic};
+use crate::telemetry;
 use crate::workers::{Office, Workers};
 
 /// Who issues our access tokens, and whom they are for.
@@ -71,11 +73,10 @@ impl World {
 /// One line for each such setting.
 pub fn refuse_unavailable(config: &Config) -> Result<(), ConfigError> {
     match config.spark {
-        Spark::Live { .. } => Err(ConfigError::new("SPARK_MODE=live is not available in this build")),
         Spark::Stub if network(config) != SparkStub::NETWORK => Err(ConfigError::new(
             "LIGHTNING_NETWORK must be regtest with SPARK_MODE=stub: the stub issues nothing else",
         )),
-        Spark::Stub => Ok(()),
+        Spark::Stub | Spark::Live { .. } => Ok(()),
     }
 }
 
@@ -85,11 +86,11 @@ pub fn refuse_unavailable(config: &Config) -> Result<(), ConfigError> {
 /// When something that is needed at start cannot be reached or refuses.
 pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<Wired, BoxError> {
     refuse_unavailable(config)?;
+    let payments = payments(config, &world)?;
     let World { clock, timer, randomness } = world;
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&randomness));
     // What can fail without the database comes first: a start that is refused should not have begun one.
     let signer = signer(config, &*randomness, Arc::clone(&clock))?;
-    let payments = payments(config, &*randomness, Arc::clone(&clock))?;
     let hasher = hasher(config, Arc::clone(&randomness))?;
     let database = Database::open(config).await?;
     let stores = &database.stores;
@@ -141,14 +142,12 @@ struct Payments {
 }
 
 /// The only `match` on the payment adapters.
-fn payments(
-    config: &Config,
-    randomness: &dyn Randomness,
-    clock: Arc<dyn Clock>,
-) -> Result<Payments, BoxError> {
+fn payments(config: &Config, world: &World) -> Result<Payments, BoxError> {
+    let World { clock, timer, randomness } = world.clone();
     match &config.spark {
         Spark::Stub => {
-            let secret = GeneratedSecrets::below(&config.data_dir).get_or_create("spark-stub", randomness)?;
+            let secret =
+                GeneratedSecrets::below(&config.data_dir).get_or_create("spark-stub", &*randomness)?;
             let ledger = config.data_dir.join("spark-stub.ledger");
             let stub = SparkStub::open(StubSettings { secret, ledger }, clock)?;
             let seen = Observations::of("spark-stub");
@@ -159,7 +158,21 @@ fn payments(
                 routes: api::dev::routes(stub),
             })
         }
-        Spark::Live { .. } => Err("SPARK_MODE=live is not available in this build".into()),
+        Spark::Live { url, api_keys } => {
+            let loopback = if config.is_production() { Loopback::Refused } else { Loopback::PlainAllowed };
+            let mut settings = LiveSettings::new(url.clone(), loopback, api_keys.clone());
+            settings.on_circuit = Some(telemetry::follow_circuit(SparkLive::PROVIDER));
+            let live = SparkLive::try_new(settings, Outside { clock, timer, randomness })?;
+            let circuit = Arc::clone(&live);
+            let seen = Observations::with_circuit(SparkLive::PROVIDER, move || circuit.circuit());
+            // Whoever asks, the provider's answer is the same one: no look ever pays.
+            Ok(Payments {
+                provider: seen.watch(live.clone()),
+                payer: seen.watch(live),
+                seen,
+                routes: RouteTable::new(),
+            })
+        }
     }
 }
 
@@ -223,5 +236,5 @@ impl Check for MigrationsCheck {
 }
 
 fn finding(works: bool) -> Finding {
-    Finding { state: if works { State::Ok } else { State::Down }, last_success_age: None }
+    Finding::of(if works { State::Ok } else { State::Down })
 }

@@ -109,8 +109,8 @@ pub enum Spark {
     Live {
         /// The gateway.
         url: Url,
-        /// The key for it.
-        api_key: SecretString,
+        /// The keys for it, never empty; the first is used, and the next when it is refused.
+        api_keys: Vec<SecretString>,
     },
 }
 
@@ -313,7 +313,7 @@ impl Reader {
             }
             SparkMode::Live => {
                 let url = self.provider_url("SPARK_API_URL", production);
-                let api_key = self.settings.secret("SPARK_API_KEY");
+                let api_keys = self.key_list("SPARK_API_KEY");
                 for name in ["SPARK_API_URL", "SPARK_API_KEY"] {
                     if !self.settings.is_set(name) {
                         self.problems.refuse(format!("{name} is required with SPARK_MODE=live"));
@@ -321,9 +321,20 @@ impl Reader {
                 }
                 // What is missing was refused above; the rest of the configuration is still looked at.
                 let url = url.or_else(|| Url::parse("https://missing.invalid").ok())?;
-                Some(Spark::Live { url, api_key: api_key.unwrap_or_default() })
+                Some(Spark::Live { url, api_keys })
             }
         }
+    }
+
+    /// A provider's keys, separated by commas.
+    fn key_list(&mut self, name: &str) -> Vec<SecretString> {
+        let Some(list) = self.settings.text(name) else { return Vec::new() };
+        let keys: Vec<&str> = list.split(',').map(str::trim).collect();
+        if keys.iter().any(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+            self.problems.refuse(format!("{name} must be keys without spaces, separated by commas"));
+            return Vec::new();
+        }
+        keys.into_iter().map(SecretString::from).collect()
     }
 
     /// A provider's address: its key travels there, so it is `https`, except to this very machine in development.
@@ -342,6 +353,10 @@ impl Reader {
         let protected = url.scheme() == "https" || (url.scheme() == "http" && loopback && !production);
         if !protected || !url.username().is_empty() || url.password().is_some() {
             self.problems.refuse(format!("{name} {expected}"));
+            return None;
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            self.problems.refuse(format!("{name} must not hold a query or a fragment"));
             return None;
         }
         Some(url)

@@ -41,10 +41,10 @@ pub(super) fn to_toml(config: &Config) -> String {
     put("bcrypt_cost", whole(config.bcrypt_cost.into()));
     match &config.spark {
         Spark::Stub => put("spark_mode", "stub".into()),
-        Spark::Live { url, api_key: _ } => {
+        Spark::Live { url, api_keys } => {
             put("spark_mode", "live".into());
             put("spark_api_url", text(url));
-            put("spark_api_key", REDACTED.into());
+            put("spark_api_key", vec![REDACTED; api_keys.len()].join(",").into());
         }
     }
     put("lightning_network", text(&config.network));

@@ -14,6 +14,7 @@
 mod books;
 mod cluster;
 mod kills;
+mod live;
 mod office;
 mod outages;
 mod process;

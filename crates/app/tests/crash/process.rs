@@ -128,21 +128,23 @@ impl World {
     pub(crate) fn spawn(&self, arguments: &[&str]) -> App {
         let ((stdout, out), (stderr, err)) = (self.log_file("stdout"), self.log_file("stderr"));
         let child = self.command(arguments).stdout(out).stderr(err).spawn().unwrap();
-        App { child, stdout, stderr, address: String::new() }
+        App { child, stdout, stderr, address: String::new(), metrics: String::new() }
     }
 
     /// Starts serving, and returns when the address is known.
     pub(crate) async fn serve(&self) -> App {
         let mut app = self.spawn(&["serve"]);
-        app.address = eventually("the address in the log", START, async || {
+        let (address, metrics) = eventually("the address in the log", START, async || {
             let ended = app.child.try_wait().unwrap();
             let log = app.log();
             assert!(ended.is_none(), "it ended with {ended:?} before it listened: {log}");
             let mut lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let listening = lines.find(|line| line["message"] == "listening");
-            listening.and_then(|line| line["address"].as_str().map(str::to_owned))
+            let listening = lines.find(|line| line["message"] == "listening")?;
+            let told = |name: &str| listening[name].as_str().map(str::to_owned);
+            Some((told("address")?, told("metrics")?))
         })
         .await;
+        (app.address, app.metrics) = (address, metrics);
         app
     }
 
@@ -187,6 +189,7 @@ pub(crate) struct App {
     stdout: PathBuf,
     stderr: PathBuf,
     pub(crate) address: String,
+    pub(crate) metrics: String,
 }
 
 impl Drop for App {

@@ -15,7 +15,7 @@ struct Fixed(State, Option<u64>);
 #[async_trait]
 impl Check for Fixed {
     async fn check(&self) -> Finding {
-        Finding { state: self.0, last_success_age: self.1.map(Duration::from_secs) }
+        Finding { last_success_age: self.1.map(Duration::from_secs), ..Finding::of(self.0) }
     }
 
     fn when_silent(&self) -> State {

@@ -40,13 +40,15 @@ fn a_configuration_is_refused_with_all_its_lines() {
 }
 
 #[test]
-fn live_payments_are_refused_not_stubbed() {
-    let live = [("SPARK_MODE", "live"), ("SPARK_API_URL", "https://x"), ("SPARK_API_KEY", "key")];
-    let (code, _, stderr) = run(&["serve"], &live);
-    assert_eq!(
-        (code, stderr.as_str()),
-        (2, "configuration: SPARK_MODE=live is not available in this build\n")
-    );
+fn the_keys_of_the_gateway_are_counted_and_not_shown() {
+    let live =
+        [("SPARK_MODE", "live"), ("SPARK_API_URL", "https://x.test"), ("SPARK_API_KEY", "hunter2, hunter3")];
+    let (code, stdout, stderr) = run(&["check-config"], &live);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("spark_mode = \"live\""), "{stdout}");
+    assert!(stdout.contains("spark_api_key = \"[redacted],[redacted]\""), "{stdout}");
+    assert!(stdout.contains("lightning_network = \"mainnet\""), "{stdout}");
+    assert!(!stdout.contains("hunter"), "{stdout}");
 }
 
 #[test]

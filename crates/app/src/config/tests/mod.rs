@@ -93,6 +93,9 @@ fn each_unsafe_setting_is_one_line_in_production() {
             ("SPARK_API_URL", "http://localhost"),
             "SPARK_API_URL must be an https:// address without a user name or password",
         ),
+        (("SPARK_API_KEY", "one,,two"), "SPARK_API_KEY must be keys without spaces, separated by commas"),
+        (("SPARK_API_KEY", "two words"), "SPARK_API_KEY must be keys without spaces, separated by commas"),
+        (("SPARK_API_URL", "https://x.test?a=b"), "SPARK_API_URL must not hold a query or a fragment"),
         (("BCRYPT_COST", "11"), "BCRYPT_COST must be at least 12 in production"),
         (
             ("DATABASE_URL", ""),
