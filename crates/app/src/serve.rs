@@ -37,6 +37,7 @@ pub async fn serve(config: &Config) -> Result<(), BoxError> {
     let metrics = http::start_metrics(metrics_listener, &recorded)?;
     let mut wired = wiring::wire(config, &shutdown, World::real()).await?;
     wired.office.start(&mut wired.workers);
+    wired.messenger.start(&mut wired.workers);
     wired.workers.spawn(|stop| keep_up(recorded, stop));
     let mut api = http::start(listener, &wired.table, wired.surface, ServerSettings::default())?;
     tracing::info!(address = %api.address(), metrics = %metrics.address(), "listening");

@@ -77,6 +77,16 @@ fn describe() {
         metrics::Unit::Seconds,
         "Time from a request's head to its answer's."
     );
+    metrics::describe_counter!(
+        "webhook_deliveries_total",
+        "Attempts to tell an endpoint of an event, by what followed."
+    );
+    metrics::describe_gauge!(
+        "webhook_delivery_lag_seconds",
+        metrics::Unit::Seconds,
+        "How long the oldest event has been waiting for an endpoint to take it."
+    );
+    metrics::describe_gauge!("webhook_endpoints", "Endpoints, by whether they are told.");
     metrics::describe_gauge!("guiche_build_info", "Always 1; the labels say what runs.");
     metrics::gauge!("guiche_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

@@ -12,6 +12,7 @@ use guiche_kernel::{BoxError, Clock, Ids, Randomness, Timer};
 use guiche_outbound::{Loopback, Outside};
 use guiche_tickets::{InvoiceGateway, Network, TicketPorts, TicketSettings, Tickets};
 use guiche_users::{AccountPorts, Accounts, SessionSettings};
+use guiche_webhooks::Webhooks;
 use secrecy::ExposeSecret as _;
 
 use crate::catalogue::RememberedCatalogue;
@@ -21,9 +22,11 @@ use crate::health::{Check, Finding, Health, State};
 use crate::http::api::{self, UseCases};
 use crate::http::{self, Limits, RouteTable, Surface, Timeouts};
 use crate::observed::Observations;
+use crate::sealing;
 use crate::shutdown::Shutdown;
 use crate::system::{OsRandomness, SystemClock, monotonic};
 use crate::telemetry;
+use crate::telling::{self, Messenger};
 use crate::workers::{Office, Workers};
 
 /// Who issues our access tokens, and whom they are for.
@@ -40,6 +43,10 @@ pub struct Wired {
     pub workers: Workers,
     /// What the office does by itself; it rests until it is started.
     pub office: Office,
+    /// What tells others; it rests until it is started.
+    pub messenger: Messenger,
+    /// Events out, for whoever takes its steps one by one.
+    pub webhooks: Arc<Webhooks>,
     /// To be closed last.
     pub database: Database,
 }
@@ -86,7 +93,11 @@ pub fn refuse_unavailable(config: &Config) -> Result<(), ConfigError> {
 /// When something that is needed at start cannot be reached or refuses.
 pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<Wired, BoxError> {
     refuse_unavailable(config)?;
+<<<<<<< HEAD
     let payments = payments(config, &world)?;
+=======
+    let vault = sealing::vault(config, &world.randomness)?;
+    let outside = world.clone();
     let World { clock, timer, randomness } = world;
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&randomness));
     // What can fail without the database comes first: a start that is refused should not have begun one.
@@ -94,6 +105,9 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
     let hasher = hasher(config, Arc::clone(&randomness))?;
     let database = Database::open(config).await?;
     let stores = &database.stores;
+    let webhooks = telling::assemble(config, stores, vault, &outside)?;
+    // A missing key would be noticed by whoever waits for an event, in silence.
+    webhooks.check_secrets().await.map_err(sealing::explained)?;
 
     let accounts = Accounts::new(
         AccountPorts { store: stores.users(), hasher, signer, clock: Arc::clone(&clock), randomness },
@@ -124,13 +138,14 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
     let mut workers = Workers::default();
     database.watch(&mut workers);
     let office = Office::new(Arc::clone(&tickets), stores.clone(), clock);
+    let messenger = Messenger::new(Arc::clone(&webhooks));
 
     let table = http::routes()
         .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets, catalogue }))
         .merge(payments.routes)
         .state(Arc::new(health))
         .state(Arc::new(shutdown.clone()));
-    Ok(Wired { table, surface: Arc::new(surface), workers, office, database })
+    Ok(Wired { table, surface: Arc::new(surface), workers, office, messenger, webhooks, database })
 }
 
 /// The Lightning provider in its two views, and the routes that come with it.

@@ -121,7 +121,7 @@ impl Office {
 
 /// Repeats a step until the shutdown. A step that fails, or panics, is logged and repeated at its time; nothing else
 /// ends the loop.
-async fn every<F>(pause: Duration, stop: Shutdown, step: impl Fn() -> F + Send)
+pub(crate) async fn every<F>(pause: Duration, stop: Shutdown, step: impl Fn() -> F + Send)
 where
     F: Future<Output = Result<(), BoxError>> + Send,
 {

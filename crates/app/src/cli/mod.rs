@@ -11,6 +11,7 @@ mod openapi;
 mod output;
 mod serve;
 mod settings;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,8 @@ enum Command {
     CheckConfig,
     /// Ask a running server whether it serves: for HEALTHCHECK and scripts
     Healthcheck(healthcheck::Options),
+    /// Who is told of events, and how that goes
+    Webhooks(webhooks::Options),
     /// Print the OpenAPI document
     #[command(after_help = "Example:\n  guiche openapi > docs/openapi.json")]
     Openapi,
@@ -83,6 +86,7 @@ fn dispatch(command: &Command, given: &Given) -> Result<(), Failure> {
         Command::Migrate => migrate::run(given),
         Command::CheckConfig => check_config::run(given),
         Command::Healthcheck(options) => healthcheck::run(options, given),
+        Command::Webhooks(options) => webhooks::run(options, given),
         Command::Openapi => openapi::run(),
     }
 }

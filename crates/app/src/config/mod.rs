@@ -10,6 +10,7 @@ mod keys;
 mod names;
 mod problems;
 mod render;
+mod sealing;
 mod sources;
 mod values;
 
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use guiche_adapter_embedded_postgres::Acquire;
+use guiche_adapter_webhooks::AllowPrivate;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
@@ -29,6 +31,7 @@ pub use database::{Database, MigrationTarget};
 pub use generated::{GeneratedSecrets, Secret32};
 pub use keys::{JwtKey, JwtKeys, SINGLE_KEY_ID};
 pub use problems::ConfigError;
+pub use sealing::SealingKeys;
 pub use sources::Sources;
 pub use values::{Environment, JwtAlgorithm, LogFormat, Network, Rate};
 
@@ -57,6 +60,10 @@ pub struct Config {
     pub spark: Spark,
     /// The network whose invoices are accepted.
     pub network: Network,
+    /// Under which secrets are sealed at rest.
+    pub sealing: SealingKeys,
+    /// Which private addresses may be told of events.
+    pub webhooks_allow_private: AllowPrivate,
     /// What is logged, and how.
     pub log: Log,
     /// What the operator should know, though it stops nothing; to be logged once at start.
@@ -242,6 +249,8 @@ impl Reader {
             tokens: self.tokens(production),
             bcrypt_cost: self.bcrypt_cost(production),
             network: self.word("LIGHTNING_NETWORK", network),
+            sealing: sealing::sealing_keys(&self.settings, production, &mut self.problems),
+            webhooks_allow_private: self.webhooks_allow_private(production),
             log: self.log(),
             warnings: Vec::new(),
             spark: spark?,
@@ -275,6 +284,17 @@ impl Reader {
                 .refuse("TRUSTED_PROXIES trusts everybody: any client could then choose its own address");
         }
         networks
+    }
+
+    fn webhooks_allow_private(&mut self, production: bool) -> AllowPrivate {
+        let allowed = self.value("WEBHOOKS_ALLOW_PRIVATE", "", values::allow_private).unwrap_or_default();
+        if production && allowed == AllowPrivate::Everything {
+            self.problems.warn(
+                "WEBHOOKS_ALLOW_PRIVATE=true lets webhooks reach every address of the private network; name the \
+                 networks instead",
+            );
+        }
+        allowed
     }
 
     fn tokens(&mut self, production: bool) -> Tokens {

@@ -40,6 +40,9 @@ pub(super) const KNOWN: &[(&str, Kind)] = &[
     ("SPARK_API_URL", Kind::Text),
     ("SPARK_API_KEY", Kind::Secret),
     ("LIGHTNING_NETWORK", Kind::Word),
+    ("SERVICE_ENCRYPTION_KEY", Kind::Secret),
+    ("SERVICE_ENCRYPTION_KEYS", Kind::Secret),
+    ("WEBHOOKS_ALLOW_PRIVATE", Kind::Text),
     ("RATE_LIMIT_ADDRESS", Kind::Text),
     ("RATE_LIMIT_ACCOUNT", Kind::Text),
     ("RATE_LIMIT_LOGIN", Kind::Text),
@@ -62,8 +65,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "BTCPAY_API_KEY",
     "LIGHTNING_DOMAINS",
     "PUBLIC_URL",
-    "SERVICE_ENCRYPTION_KEY",
-    "SERVICE_ENCRYPTION_KEYS",
     "RATE_LIMIT_LNURL",
 ];
 

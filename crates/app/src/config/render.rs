@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use super::{Config, Database, JwtKeys, Rate, Spark, database};
+use guiche_adapter_webhooks::AllowPrivate;
+
+use super::{Config, Database, JwtKeys, Rate, SealingKeys, Spark, database};
 
 pub(super) const REDACTED: &str = "[redacted]";
 
@@ -48,6 +50,18 @@ pub(super) fn to_toml(config: &Config) -> String {
         }
     }
     put("lightning_network", text(&config.network));
+    if let SealingKeys::Given(keys) = &config.sealing {
+        let list: Vec<_> = keys.iter().map(|key| format!("{}:{REDACTED}", key.id)).collect();
+        put("service_encryption_keys", list.join(",").into());
+    }
+    match &config.webhooks_allow_private {
+        AllowPrivate::Nothing => {}
+        AllowPrivate::Everything => put("webhooks_allow_private", "true".into()),
+        AllowPrivate::Networks(networks) => {
+            let networks = networks.iter().map(|network| text(network)).collect();
+            put("webhooks_allow_private", toml::Value::Array(networks));
+        }
+    }
     put("rust_log", config.log.filter.clone().into());
     if let Some(format) = config.log.format {
         put("log_format", text(&format));

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use guiche_adapter_webhooks::AllowPrivate;
 use ipnet::IpNet;
 
 /// What kind of deployment this is.
@@ -154,6 +155,19 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
             item.parse().or_else(|_| item.parse::<IpAddr>().map(IpNet::from)).map_err(|_| expected.to_owned())
         })
         .collect()
+}
+
+/// `true`, `false`, or a list of networks.
+pub(super) fn allow_private(text: &str) -> Result<AllowPrivate, String> {
+    match text {
+        "true" => Ok(AllowPrivate::Everything),
+        "false" => Ok(AllowPrivate::Nothing),
+        list => networks(list)
+            .map(|list| if list.is_empty() { AllowPrivate::Nothing } else { AllowPrivate::Networks(list) })
+            .map_err(|_| {
+                "must be true, false, or a list of networks like 10.0.0.0/8, separated by commas".to_owned()
+            }),
+    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod gcra;
 mod head;
 mod limits;
 pub mod openapi;
+mod openapi_events;
 mod probes;
 mod problem;
 mod routes;

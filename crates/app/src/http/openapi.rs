@@ -15,6 +15,7 @@ use super::api::dto::PaymentStatus;
 use super::api::{accounts, dev, operations, tickets};
 use super::codes::Code;
 use super::context::REQUEST_ID;
+use super::openapi_events::{EventsOut, TicketEvent, TicketEventData};
 use super::{MEDIA_TYPE, probes};
 
 #[derive(OpenApi)]
@@ -32,8 +33,8 @@ use super::{MEDIA_TYPE, probes};
         dev::pay,
         probes::livez, probes::readyz,
     ),
-    components(schemas(Problem, ProblemField)),
-    modifiers(&BearerToken, &Boundary),
+    components(schemas(Problem, ProblemField, TicketEvent, TicketEventData)),
+    modifiers(&BearerToken, &Boundary, &EventsOut),
 )]
 struct ApiDoc;
 
