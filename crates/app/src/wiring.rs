@@ -93,9 +93,7 @@ pub fn refuse_unavailable(config: &Config) -> Result<(), ConfigError> {
 /// When something that is needed at start cannot be reached or refuses.
 pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<Wired, BoxError> {
     refuse_unavailable(config)?;
-<<<<<<< HEAD
     let payments = payments(config, &world)?;
-=======
     let vault = sealing::vault(config, &world.randomness)?;
     let outside = world.clone();
     let World { clock, timer, randomness } = world;
