@@ -19,6 +19,8 @@ pub struct Entry {
     pub amount_sats: u64,
     /// What for.
     pub memo: String,
+    /// For how long.
+    pub expiry_seconds: u64,
     /// The invoice.
     pub bolt11: String,
     /// The payment hash that the answer names.

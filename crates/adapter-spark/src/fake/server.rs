@@ -138,7 +138,7 @@ struct NewInvoice {
     expiry_seconds: u64,
 }
 
-/// One invoice per key; the expiry is not part of what makes a request another one, since it counts from the asking.
+/// One invoice per key, and one document.
 fn issue(
     world: &World,
     key: Option<&str>,
@@ -156,7 +156,10 @@ fn issue(
     }
     let mut state = world.state();
     if let Some(known) = state.book.of_key(key) {
-        if known.amount_sats != request.amount_sats || known.memo != request.memo {
+        let same = known.amount_sats == request.amount_sats
+            && known.memo == request.memo
+            && known.expiry_seconds == request.expiry_seconds;
+        if !same {
             return Err(Refusal(422, "idempotency_key_reused"));
         }
         return Ok((StatusCode::OK, told(known)));
@@ -188,6 +191,7 @@ fn make(world: &World, key: &str, secret: &str, request: NewInvoice, fault: Opti
         id: format!("SparkLightningReceiveRequest:{name}"),
         key: key.to_owned(),
         amount_sats,
+        expiry_seconds,
         bolt11,
         payment_hash: named.payment_hash().to_string(),
         preimage: preimage.to_hex(),

@@ -10,16 +10,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use guiche_kernel::Clock;
 use guiche_outbound::{
-    Address, AddressError, BreakerSettings, Call, CertificateDer, CircuitListener, CircuitState, Client,
-    Credential, Fault, KeyList, KeyListError, Limits, Loopback, Outside, ProviderError, RetryPolicy,
+    Address, AddressError, Answer, BreakerSettings, Call, CertificateDer, CircuitListener, CircuitState,
+    Client, Credential, Fault, KeyList, KeyListError, Limits, Loopback, Outside, ProviderError, RetryPolicy,
     Settings, SetupError, StatusCode,
 };
 use guiche_tickets::{GatewayError, InvoiceGateway, InvoiceId, IssuedInvoice, NewInvoice, ProviderStatus};
 use secrecy::SecretString;
+use serde_json::Value;
 use url::Url;
 
 /// The code of an invoice that the gateway has never seen. A 404 without it is from somebody else, or another address.
 const INVOICE_NOT_FOUND: &str = "invoice_not_found";
+/// The code of a second document under one key.
+const KEY_REUSED: &str = "idempotency_key_reused";
 /// The code for an answer of Spark that the gateway could not believe.
 const SPARK_BAD_ANSWER: &str = "spark_bad_answer";
 
@@ -112,17 +115,31 @@ impl SparkLive {
     }
 }
 
-#[async_trait]
-impl InvoiceGateway for SparkLive {
-    async fn issue(&self, request: NewInvoice) -> Result<IssuedInvoice, GatewayError> {
-        let body = wire::request(&request, self.clock.now())
-            .map_err(|refusal| GatewayError::Rejected(refusal.into()))?;
+impl SparkLive {
+    async fn post(&self, request: &NewInvoice, body: Value) -> Result<Answer, ProviderError> {
         let call = Call::post("issue", &["v1", "invoices"])
             .idempotency_key(&request.key)
             .json(body)
             .refused_by(StatusCode::BAD_GATEWAY);
-        let answer = self.client.send(&call).await.map_err(failed)?;
-        wire::issued(&answer).map_err(failed)
+        self.client.send(&call).await
+    }
+}
+
+#[async_trait]
+impl InvoiceGateway for SparkLive {
+    async fn issue(&self, request: NewInvoice) -> Result<IssuedInvoice, GatewayError> {
+        let rejected = |refusal: wire::Unfit| GatewayError::Rejected(refusal.into());
+        let body = wire::request(&request, self.clock.now()).map_err(rejected)?;
+        let as_at_first = wire::request(&request, request.requested_at).map_err(rejected)?;
+        let is_late = body != as_at_first;
+        let answer = match self.post(&request, body).await {
+            // An earlier attempt came through after all, and under one key the gateway knows one document only.
+            Err(error) if is_late && has_code(&error, 422, KEY_REUSED) => {
+                self.post(&request, as_at_first).await
+            }
+            first => first,
+        };
+        answer.and_then(|answer| wire::issued(&answer)).map_err(failed)
     }
 
     async fn status(&self, id: &InvoiceId) -> Result<Option<ProviderStatus>, GatewayError> {
@@ -137,9 +154,11 @@ impl InvoiceGateway for SparkLive {
 
 /// An invoice that was never issued: the gateway says so, or no path can hold its id, which was refused at the issuing.
 fn is_unknown(error: &ProviderError) -> bool {
-    let fault = error.fault();
-    *fault == Fault::Unsendable
-        || matches!(fault, Fault::Refused { status: 404, code: Some(code) } if code.as_str() == INVOICE_NOT_FOUND)
+    *error.fault() == Fault::Unsendable || has_code(error, 404, INVOICE_NOT_FOUND)
+}
+
+fn has_code(error: &ProviderError, status: u16, word: &str) -> bool {
+    matches!(error.fault(), Fault::Refused { status: found, code: Some(code) } if *found == status && code.as_str() == word)
 }
 
 /// What a failed call means to the money path. A refusal is one only with the gateway's own code: without, it may be of

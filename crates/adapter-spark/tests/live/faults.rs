@@ -116,6 +116,25 @@ async fn a_request_that_is_taken_up_late_is_for_the_rest_of_its_time() {
     assert!(world.fake.seen()[0].body.contains("\"expiry_seconds\":600"), "{:?}", world.fake.seen());
 }
 
+#[tokio::test]
+async fn taken_up_late_it_finds_the_invoice_that_nobody_was_told_of() {
+    let world = world().await;
+    let request = world.request(1);
+    world.fake.fail(Operation::Issue, 3, Fault::LoseAnswer);
+    world.issue(1).await.unwrap_err();
+    world.clock.advance(Duration::from_secs(40));
+    let issued = guiche_tickets::InvoiceGateway::issue(&*world.live, request.clone()).await.unwrap();
+    assert_eq!(world.guard(&request, &issued), Ok(()));
+    assert_eq!(world.fake.invoices().len(), 1);
+    assert_eq!(issued.id.as_str(), world.fake.invoices()[0].id);
+    // A key that was used for something else stays refused, after one question more.
+    let other = guiche_tickets::NewInvoice { description: "another".to_owned(), ..request };
+    let calls = world.fake.calls(Operation::Issue);
+    let refused = guiche_tickets::InvoiceGateway::issue(&*world.live, other).await.unwrap_err();
+    assert_eq!(told(&refused).0, "rejected");
+    assert_eq!(world.fake.calls(Operation::Issue), calls + 2);
+}
+
 async fn paid(world: &World) -> guiche_tickets::IssuedInvoice {
     let issued = world.issue(1).await.unwrap();
     world.fake.pay(issued.id.as_str(), None).unwrap();

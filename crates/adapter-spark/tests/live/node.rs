@@ -5,14 +5,15 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use guiche_adapter_spark::SparkLive;
 use guiche_kernel::testing::{ManualClock, SeededRandomness};
-use guiche_kernel::{Clock, Timestamp, truncate_to_micros};
+use guiche_kernel::{Clock, Sats, Timestamp, truncate_to_micros};
 use guiche_outbound::Outside;
 use guiche_tickets::testing::contract::{self, GatewayFixture};
-use guiche_tickets::{InvoiceGateway, InvoiceId};
+use guiche_tickets::{InvoiceGateway, InvoiceId, NewInvoice};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
@@ -147,6 +148,23 @@ against_node!(
     a_foreign_invoice_is_unknown,
     a_description_of_639_bytes_fits,
 );
+
+#[tokio::test]
+async fn a_request_that_is_taken_up_late_finds_its_invoice() {
+    let Some(gateway) = gateway().await else { return };
+    let asked = |requested_at| NewInvoice {
+        key: uuid::Uuid::from_u128(1),
+        amount: Sats::try_new(50_000).unwrap(),
+        description: "Guichê".to_owned(),
+        requested_at,
+        lifetime: Duration::from_secs(900),
+    };
+    let now = RealClock.now();
+    let first = gateway.live.issue(asked(now)).await.unwrap();
+    // The same request, as it looks 40 s later: it asks for the rest of the time, and the gateway refuses the second document.
+    let late = gateway.live.issue(asked(now - Duration::from_secs(40))).await.unwrap();
+    assert_eq!(late, first);
+}
 
 #[test]
 fn no_promise_is_left_out() {
