@@ -18,8 +18,28 @@ pub struct Form {
 
 /// The form's own schema is wrong: a mistake of whoever added the operation.
 #[derive(Debug, thiserror::Error)]
-#[error("the form's schema is not valid: {0}")]
-pub struct FormSchemaError(String);
+#[error("the form's schema is not valid{}: {reason}", At(.pointer))]
+pub struct FormSchemaError {
+    /// JSON Pointer (RFC 6901) into the schema; empty for the schema as a whole.
+    pub pointer: String,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+impl FormSchemaError {
+    pub(crate) fn at(pointer: &str, reason: impl Into<String>) -> Self {
+        Self { pointer: pointer.to_owned(), reason: reason.into() }
+    }
+}
+
+/// A place in a sentence; the whole needs no words.
+struct At<'a>(&'a str);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " at {}", self.0) }
+    }
+}
 
 /// One wrong field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +101,7 @@ impl Form {
     /// [`FormSchemaError`] when it is not a JSON Schema, or not one of an object.
     pub fn parse(schema: Value) -> Result<Self, FormSchemaError> {
         if schema.get("type").and_then(Value::as_str) != Some("object") {
-            return Err(FormSchemaError("its type must be \"object\"".to_owned()));
+            return Err(FormSchemaError::at("/type", "it must be \"object\""));
         }
         let validator = jsonschema::draft202012::options()
             .should_validate_formats(true)
@@ -89,7 +109,7 @@ impl Form {
             .with_format("cpf", |text: &str| formats::cpf(text).is_ok())
             .with_format("cnh", |text: &str| formats::cnh(text).is_ok())
             .build(&schema)
-            .map_err(|refusal| FormSchemaError(refusal.to_string()))?;
+            .map_err(|refusal| FormSchemaError::at(refusal.instance_path().as_str(), refusal.to_string()))?;
         let names = schema.get("required").and_then(Value::as_array);
         let required = names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         Ok(Self { schema, required, validator })

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bolt11;
+mod catalogue;
 mod claim;
 mod error;
 mod event;
+pub mod forgetting;
 mod form;
 pub mod formats;
 mod invoice;
@@ -21,6 +23,7 @@ pub mod watch;
 pub mod testing;
 
 pub use bolt11::Network;
+pub use catalogue::{CatalogueEntry, NewOperation, NewOperationError, OperationName};
 pub use claim::{
     Claim, ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, IdempotencyKeyError, Release, Route,
 };

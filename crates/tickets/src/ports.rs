@@ -11,8 +11,9 @@ use guiche_kernel::{
 use uuid::Uuid;
 
 use crate::{
-    Claim, ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, InvoiceId, InvoiceStatus, Operation,
-    OperationId, PaymentHash, Release, Route, Ticket, TicketEvent, TicketId, TicketStatus,
+    CatalogueEntry, Claim, ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, InvoiceId, InvoiceStatus,
+    NewOperation, Operation, OperationId, OperationName, PaymentHash, Release, Route, Ticket, TicketEvent,
+    TicketId, TicketStatus,
 };
 
 /// The operations that the office offers. Everybody may read them.
@@ -24,6 +25,20 @@ pub trait OperationCatalogue: Send + Sync {
     async fn find(&self, id: OperationId) -> Result<Option<Operation>, StoreError>;
     /// As [`find`](Self::find), by its machine name.
     async fn find_by_name(&self, name: &str) -> Result<Option<Operation>, StoreError>;
+}
+
+/// Changes the catalogue: the office's own hand, never a request from outside. What the catalogue offers changes with the commit.
+#[async_trait]
+pub trait CatalogueEditor: Send + Sync {
+    /// Every operation, also those that are no longer offered, in the order of their ids.
+    async fn entries(&self) -> Result<Vec<CatalogueEntry>, StoreError>;
+    /// Offers an operation under a number that none had before. Of any number of calls at once each gets its own.
+    ///
+    /// [`StoreError::Duplicate`] when the name was ever given, also to one that is no longer offered; then nothing changed.
+    async fn add(&self, new: &NewOperation) -> Result<OperationId, StoreError>;
+    /// Offers the operation again, or no longer; `false` when nothing has that name. Idempotent. Tickets that were opened
+    /// stay what they are.
+    async fn set_active(&self, name: &OperationName, active: bool) -> Result<bool, StoreError>;
 }
 
 /// Where tickets are kept. A caller sees and changes only their own rows, whatever is asked: somebody else's ticket does

@@ -6,9 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use guiche_kernel::testing::{ManualClock, SeededRandomness};
 use guiche_kernel::{Caller, Clock, Ids, Sats, UserId};
-use guiche_tickets::testing::contract::{GatewayFixture, StoreFixture};
-use guiche_tickets::testing::{FakeGateway, MemoryStore};
-use guiche_tickets::{GatewayError, InvoiceGateway, InvoiceId, Network, NewInvoice, TicketId, TicketStore};
+use guiche_tickets::testing::contract::{CatalogueFixture, GatewayFixture, StoreFixture};
+use guiche_tickets::testing::{FakeGateway, MemoryCatalogue, MemoryStore, license_operation};
+use guiche_tickets::{
+    CatalogueEditor, GatewayError, InvoiceGateway, InvoiceId, Network, NewInvoice, OperationCatalogue,
+    TicketId, TicketStore,
+};
 use uuid::Uuid;
 
 struct Memory {
@@ -39,6 +42,25 @@ impl StoreFixture for Memory {
 
 mod store {
     guiche_tickets::ticket_store_contract!(super::memory_store);
+}
+
+async fn memory_catalogue() -> Catalogue {
+    Catalogue(Arc::new(MemoryCatalogue::of(vec![license_operation()])))
+}
+
+struct Catalogue(Arc<MemoryCatalogue>);
+
+impl CatalogueFixture for Catalogue {
+    fn editor(&self) -> Arc<dyn CatalogueEditor> {
+        self.0.clone()
+    }
+    fn catalogue(&self) -> Arc<dyn OperationCatalogue> {
+        self.0.clone()
+    }
+}
+
+mod catalogue {
+    guiche_tickets::catalogue_editor_contract!(super::memory_catalogue);
 }
 
 struct Fake {

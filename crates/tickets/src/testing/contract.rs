@@ -3,9 +3,11 @@
 //!
 //! ```text
 //! guiche_tickets::ticket_store_contract!(fresh_store);   // async fn fresh_store() -> impl StoreFixture
+//! guiche_tickets::catalogue_editor_contract!(fresh_catalogue); // async fn fresh_catalogue() -> impl CatalogueFixture
 //! guiche_tickets::invoice_gateway_contract!(fresh_gateway); // async fn fresh_gateway() -> (impl GatewayFixture)
 //! ```
 
+mod catalogue;
 mod gateway;
 mod store_claims;
 mod store_lists;
@@ -25,10 +27,12 @@ use uuid::Uuid;
 
 use super::{license_form, license_operation};
 use crate::{
-    Claim, ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, Invoice, InvoiceGateway, InvoiceId,
-    InvoiceStatus, Preimage, Release, Route, Ticket, TicketEvent, TicketId, TicketStore,
+    CatalogueEditor, Claim, ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, Invoice, InvoiceGateway,
+    InvoiceId, InvoiceStatus, OperationCatalogue, Preimage, Release, Route, Ticket, TicketEvent, TicketId,
+    TicketStore,
 };
 
+pub use catalogue::*;
 pub use gateway::*;
 pub use store_claims::*;
 pub use store_lists::*;
@@ -49,6 +53,14 @@ pub trait StoreFixture: Send + Sync {
     async fn revoke(&self, caller: Caller);
     /// The events that were committed for a ticket, in order.
     async fn events(&self, ticket: TicketId) -> Vec<Uuid>;
+}
+
+/// A catalogue of its own for one case; what is in it already does not matter.
+pub trait CatalogueFixture: Send + Sync {
+    /// The editor under test.
+    fn editor(&self) -> Arc<dyn CatalogueEditor>;
+    /// What is offered, as the service reads it.
+    fn catalogue(&self) -> Arc<dyn OperationCatalogue>;
 }
 
 /// A gateway of its own for one case.
@@ -235,6 +247,17 @@ suite!(
 );
 
 suite!(
+    /// One test per promise of [`CatalogueEditor`](crate::CatalogueEditor); the argument is an `async fn() -> impl CatalogueFixture`.
+    catalogue_editor_contract, CATALOGUE_CASES,
+    what_is_added_is_offered_as_it_was_given,
+    a_name_is_given_once,
+    additions_at_once_get_numbers_of_their_own,
+    of_additions_of_one_name_at_once_one_wins,
+    what_is_withdrawn_is_no_longer_offered_and_can_come_back,
+    an_unknown_name_is_told,
+);
+
+suite!(
     /// One test per promise of [`InvoiceGateway`](crate::InvoiceGateway); the argument is an `async fn() -> impl GatewayFixture`.
     invoice_gateway_contract, GATEWAY_CASES,
     what_is_issued_passes_the_guard,
@@ -262,6 +285,7 @@ mod tests {
             include_str!("contract/store_looks.rs"),
         ];
         assert!(lists_every_case(&store.concat(), super::STORE_CASES));
+        assert!(lists_every_case(include_str!("contract/catalogue.rs"), super::CATALOGUE_CASES));
         assert!(lists_every_case(include_str!("contract/gateway.rs"), super::GATEWAY_CASES));
     }
 }

@@ -11,35 +11,9 @@ use super::memory_looks::Looks;
 use super::memory_tx::MemoryTx;
 use crate::{
     Claim, ClaimOutcome, ClaimRequest, Cursor, DueLook, Fingerprint, IdempotencyKey, Invoice, InvoiceStatus,
-    NextLook, Operation, OperationCatalogue, OperationId, PageStart, PaymentHash, Push, PushNoted, RefundDue,
-    Release, Route, Ticket, TicketEvent, TicketId, TicketPage, TicketQuery, TicketRecord, TicketStore,
-    TicketSummary, TicketTx,
+    NextLook, PageStart, PaymentHash, Push, PushNoted, RefundDue, Release, Route, Ticket, TicketEvent,
+    TicketId, TicketPage, TicketQuery, TicketRecord, TicketStore, TicketSummary, TicketTx,
 };
-
-/// A catalogue in memory.
-#[derive(Debug, Default)]
-pub struct MemoryCatalogue(Vec<Operation>);
-
-impl MemoryCatalogue {
-    /// A catalogue of the given operations.
-    #[must_use]
-    pub const fn of(operations: Vec<Operation>) -> Self {
-        Self(operations)
-    }
-}
-
-#[async_trait]
-impl OperationCatalogue for MemoryCatalogue {
-    async fn list(&self) -> Result<Vec<Operation>, StoreError> {
-        Ok(self.0.clone())
-    }
-    async fn find(&self, id: OperationId) -> Result<Option<Operation>, StoreError> {
-        Ok(self.0.iter().find(|operation| operation.id == id).cloned())
-    }
-    async fn find_by_name(&self, name: &str) -> Result<Option<Operation>, StoreError> {
-        Ok(self.0.iter().find(|operation| operation.name == name).cloned())
-    }
-}
 
 /// A store in memory. Clones share their rows.
 #[derive(Debug, Clone, Default)]

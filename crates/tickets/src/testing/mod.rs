@@ -13,6 +13,7 @@
 pub mod contract;
 mod gateway;
 mod memory;
+mod memory_catalogue;
 mod memory_claims;
 mod memory_looks;
 mod memory_tx;
@@ -27,7 +28,8 @@ use crate::{Form, Operation, OperationId};
 
 pub use crate::ports::MockInvoiceGateway;
 pub use gateway::FakeGateway;
-pub use memory::{MemoryCatalogue, MemoryStore};
+pub use memory::MemoryStore;
+pub use memory_catalogue::MemoryCatalogue;
 
 /// The form of the driver's licence renewal.
 #[must_use]

@@ -9,6 +9,7 @@
 )]
 
 mod claims;
+mod forgetting;
 mod invoicing;
 mod money;
 mod opening;
