@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod administration;
 mod connect;
 mod error;
+mod forgetting;
 mod migrate;
 mod operations;
 mod options;
@@ -21,7 +23,9 @@ mod lease_tests;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use administration::PgAdministration;
 pub use error::{ConnectError, MigrateError, RoleError};
+pub use forgetting::{Forgotten, PgForgetting};
 pub use migrate::migrate;
 pub use options::PgOptions;
 pub use stores::PgStores;

@@ -173,3 +173,34 @@ mod webhooks {
 
     guiche_webhooks::webhook_store_contract!(postgres);
 }
+
+mod catalogue {
+    use guiche_adapter_postgres::{PgAdministration, PgStores};
+    use guiche_tickets::testing::contract::CatalogueFixture;
+    use guiche_tickets::{CatalogueEditor, OperationCatalogue};
+
+    use super::*;
+
+    struct Postgres {
+        stores: PgStores,
+        administration: PgAdministration,
+        _database: TestDatabase,
+    }
+
+    async fn postgres() -> Postgres {
+        let database = TestDatabase::new().await;
+        let administration = PgAdministration::connect(database.owner_url().into()).await.unwrap();
+        Postgres { stores: database.stores().await, administration, _database: database }
+    }
+
+    impl CatalogueFixture for Postgres {
+        fn editor(&self) -> Arc<dyn CatalogueEditor> {
+            self.administration.catalogue()
+        }
+        fn catalogue(&self) -> Arc<dyn OperationCatalogue> {
+            self.stores.operations()
+        }
+    }
+
+    guiche_tickets::catalogue_editor_contract!(postgres);
+}

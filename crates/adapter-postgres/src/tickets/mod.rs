@@ -9,4 +9,5 @@ mod rows;
 mod store;
 
 pub(crate) use group::OpeningGroup;
+pub(crate) use rows::{Reading, tickets as tickets_of};
 pub(crate) use store::PgTicketStore;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 /// A row of the view `ticket_readings`: the ticket, and one of its invoices.
 #[derive(Queryable)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     id: Uuid,
     user_id: Uuid,
     operation_id: i32,
@@ -38,6 +38,20 @@ pub(super) struct Reading {
     paid_at: Option<Timestamp>,
     preimage: Option<Vec<u8>>,
     refunded_at: Option<Timestamp>,
+}
+
+/// The tickets that the rows describe, which are in the order of the tickets, and each ticket's in that of its invoices.
+pub(crate) fn tickets(readings: Vec<Reading>) -> Result<Vec<Ticket>, StoreError> {
+    let mut tickets = Vec::new();
+    let mut of_one: Vec<Reading> = Vec::new();
+    for reading in readings {
+        if of_one.last().is_some_and(|last| last.id != reading.id) {
+            tickets.extend(ticket(std::mem::take(&mut of_one))?);
+        }
+        of_one.push(reading);
+    }
+    tickets.extend(ticket(of_one)?);
+    Ok(tickets)
 }
 
 /// The ticket that the rows describe, which are in the order of its invoices; `None` when there are none.

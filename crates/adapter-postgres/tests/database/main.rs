@@ -15,6 +15,7 @@ mod catalogue;
 mod changes;
 mod constraints;
 mod failures;
+mod forgetting;
 mod isolation;
 mod migrations;
 mod plans;

@@ -70,6 +70,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ),
     // Triggers need no privilege to run.
     ("nobody", "refuse ticket_is_whole watch_invoice unwatch_invoice"),
+    // The administrator's, who is the owner.
+    ("nobody", "add_operation begin_forgetting forget_user tickets_to_forget"),
 ];
 
 #[tokio::test]

@@ -1,0 +1,15 @@
+DROP FUNCTION forget_user, tickets_to_forget, begin_forgetting, add_operation;
+DROP POLICY users_forgetting_seen ON users;
+DROP POLICY users_forgetting_locked ON users;
+DROP POLICY users_forgetting ON users;
+DROP POLICY tickets_forgetting_seen ON tickets;
+DROP POLICY tickets_forgetting_locked ON tickets;
+DROP POLICY tickets_forgetting ON tickets;
+DROP POLICY invoices_forgetting_seen ON invoices;
+DROP POLICY invoices_forgetting ON invoices;
+DROP POLICY outbox_forgetting_seen ON outbox;
+DROP POLICY outbox_forgetting ON outbox;
+DROP POLICY idempotency_claims_forgetting_seen ON idempotency_claims;
+DROP POLICY idempotency_claims_forgetting ON idempotency_claims;
+DROP POLICY sessions_forgetting_seen ON sessions;
+DROP POLICY sessions_forgetting_own ON sessions;
