@@ -11,8 +11,8 @@ use crate::config::{Config, Database as Where, MigrateConfig, MigrationTarget};
 use crate::workers::Workers;
 
 /// The database's name on the private server.
-const DATABASE: &str = "guiche";
-const OWNER: &str = "guiche_owner";
+pub(crate) const DATABASE: &str = "guiche";
+pub(crate) const OWNER: &str = "guiche_owner";
 const APP: &str = "guiche_app";
 const WORKER: &str = "guiche_worker";
 
@@ -98,7 +98,7 @@ pub async fn bring_up_to_date(config: &MigrateConfig) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn start_private(data_dir: &Path, acquire: &Acquire) -> Result<EmbeddedPostgres, BoxError> {
+pub(crate) async fn start_private(data_dir: &Path, acquire: &Acquire) -> Result<EmbeddedPostgres, BoxError> {
     let directory: PathBuf = std::path::absolute(data_dir)?.join("postgres");
     let mut options = Options::new(directory);
     options.bootstrap_sql = Some(ROLES_SQL.to_owned());

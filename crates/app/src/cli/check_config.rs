@@ -9,5 +9,5 @@ pub(super) fn run(given: &Given) -> Result<(), Failure> {
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }
-    print(&config.to_redacted_toml())
+    Ok(print(&config.to_redacted_toml())?)
 }

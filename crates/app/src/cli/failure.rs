@@ -13,6 +13,8 @@ pub(super) enum Failure {
     Config(ConfigError),
     /// One line, and exit code 1.
     Other(BoxError),
+    /// What was found is the answer, and has been told; exit code 1.
+    Told,
 }
 
 impl<E: Into<BoxError>> From<E> for Failure {
@@ -35,6 +37,7 @@ impl Failure {
                 eprintln!("error: {}", chain(&**error));
                 ExitCode::FAILURE
             }
+            Self::Told => ExitCode::FAILURE,
         }
     }
 }

@@ -39,7 +39,7 @@ fn configured(given: &Given) -> Result<Url, Failure> {
             let first = error.lines().first().cloned().unwrap_or_default();
             Failure::from(format!("the configuration is refused ({first}); see `guiche check-config`"))
         }
-        other @ Failure::Other(_) => other,
+        other @ (Failure::Other(_) | Failure::Told) => other,
     })?;
     Ok(Url::parse(&format!("http://{}", reachable(config.http.listen_addr)?))?)
 }

@@ -4,13 +4,18 @@
 //! One file per command: its options, and a `run` that returns what went wrong instead of printing it.
 
 mod check_config;
+mod completions;
+mod demo;
 mod failure;
 mod healthcheck;
 mod migrate;
 mod openapi;
+mod operations;
 mod output;
+mod progress;
 mod serve;
 mod settings;
+mod users;
 mod webhooks;
 
 #[cfg(test)]
@@ -22,8 +27,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use guiche_adapter_postgres::PgAdministration;
 
+use crate::administration::Administration;
+use crate::logging;
 use failure::Failure;
+use progress::busy;
 use settings::Given;
 
 #[derive(Debug, Parser)]
@@ -54,6 +63,16 @@ enum Command {
     CheckConfig,
     /// Ask a running server whether it serves: for HEALTHCHECK and scripts
     Healthcheck(healthcheck::Options),
+    /// Walk through a citizen's whole journey, against a running office or one made for the occasion
+    Demo(demo::Options),
+    /// Change what the office offers, as the owner of the tables
+    #[command(subcommand)]
+    Operations(operations::Command),
+    /// Do what a citizen has a right to, as the owner of the tables
+    #[command(subcommand)]
+    Users(users::Command),
+    /// Print what a shell needs to complete the command line
+    Completions(completions::Options),
     /// Who is told of events, and how that goes
     Webhooks(webhooks::Options),
     /// Print the OpenAPI document
@@ -86,6 +105,10 @@ fn dispatch(command: &Command, given: &Given) -> Result<(), Failure> {
         Command::Migrate => migrate::run(given),
         Command::CheckConfig => check_config::run(given),
         Command::Healthcheck(options) => healthcheck::run(options, given),
+        Command::Demo(options) => demo::run(options, given),
+        Command::Operations(command) => operations::run(command, given),
+        Command::Users(command) => users::run(command, given),
+        Command::Completions(options) => completions::run(options),
         Command::Webhooks(options) => webhooks::run(options, given),
         Command::Openapi => openapi::run(),
     }
@@ -94,4 +117,26 @@ fn dispatch(command: &Command, given: &Given) -> Result<(), Failure> {
 /// Several threads, because the migrations block theirs.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Does something as the owner of the tables, and closes the database whatever came of it.
+fn administered<T>(
+    given: &Given,
+    work: impl AsyncFnOnce(&PgAdministration) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut config = given.as_owner()?;
+    // Standard error is for whoever typed this.
+    "warn".clone_into(&mut config.log.filter);
+    logging::start(&config.log)?;
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+    runtime()?.block_on(async {
+        let opening = busy("opening the database".to_owned());
+        let administration = Administration::open(&config).await?;
+        drop(opening);
+        let outcome = work(&administration.database).await;
+        administration.close().await?;
+        outcome
+    })
 }

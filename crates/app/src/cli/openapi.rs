@@ -5,5 +5,5 @@ use super::output::print;
 use crate::http;
 
 pub(super) fn run() -> Result<(), Failure> {
-    print(&http::openapi::json())
+    Ok(print(&http::openapi::json())?)
 }

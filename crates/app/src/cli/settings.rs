@@ -29,6 +29,12 @@ impl Given {
         Self { file: file.or(named), environment }
     }
 
+    /// The locale in which the user wants to be spoken to; empty when none is set.
+    pub(super) fn locale(&self) -> &str {
+        let set = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(|name| self.environment.get(name));
+        set.into_iter().find(|value| !value.is_empty()).map_or("", String::as_str)
+    }
+
     /// The configuration of a server, if this build can run it.
     pub(super) fn config(&self) -> Result<Config, Failure> {
         Config::parse_for(&self.sources()?, wiring::refuse_unavailable).map_err(Failure::Config)

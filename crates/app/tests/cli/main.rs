@@ -2,8 +2,14 @@
 //!
 //! Every test has a directory of its own, and a database of its own where it needs one.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail like tests")]
 
+mod completions;
+mod database;
+mod demo;
 mod healthcheck;
+mod operations;
+mod proxy;
 mod service_manager;
+mod users;
 mod world;

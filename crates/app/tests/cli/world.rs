@@ -9,6 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use guiche_app::web;
+use reqwest::Method;
+use serde_json::Value;
+
 /// How long a start may take on a busy machine, the making of a cluster included.
 pub(crate) const START: Duration = Duration::from_secs(90);
 
@@ -111,6 +115,23 @@ impl Server {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
     }
 
+    /// What it answers with success.
+    pub(crate) fn get(&self, world: &World, path: &str) -> Value {
+        ask(world, Method::GET, path, None, None).1
+    }
+
+    /// As [`get`](Self::get), to a citizen's request.
+    pub(crate) fn post(&self, world: &World, path: &str, token: Option<&str>, body: &Value) -> Value {
+        let (status, answer) = ask(world, Method::POST, path, token, Some(body));
+        assert!((200..300).contains(&status), "{path}: {status} {answer}");
+        answer
+    }
+
+    /// With which status it answers.
+    pub(crate) fn status(&self, world: &World, path: &str, token: Option<&str>) -> u16 {
+        ask(world, Method::GET, path, token, None).0
+    }
+
     /// Tells it to stop, and waits until it has.
     pub(crate) fn stop(self) {
         self.signal("TERM");
@@ -142,6 +163,22 @@ impl Drop for Server {
             let _ = self.child.wait();
         }
     }
+}
+
+fn ask(world: &World, method: Method, path: &str, token: Option<&str>, body: Option<&Value>) -> (u16, Value) {
+    let mut request =
+        web::client().build().unwrap().request(method, format!("http://{}{path}", world.address()));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+    })
 }
 
 /// A port that nobody listens on. Somebody else may take it before it is used; then the test fails, and says so.
