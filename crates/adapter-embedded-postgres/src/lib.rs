@@ -12,6 +12,7 @@ mod advice;
 mod binaries;
 mod bootstrap;
 mod error;
+mod inspect;
 mod locks;
 mod machine;
 mod options;
@@ -23,6 +24,7 @@ mod share;
 pub use self::{
     acquire::{Acquire, Archive, Install},
     error::EmbeddedError,
+    inspect::Inspection,
     options::Options,
     share::EmbeddedPostgres,
 };

@@ -46,6 +46,25 @@ impl Place {
         }
     }
 
+    /// Where [`choose`](Self::choose) would find the cluster that there is; makes nothing at all.
+    pub(crate) fn look(options: &Options) -> Result<Self, EmbeddedError> {
+        let wanted = std::path::absolute(&options.directory).map_err(io_error("find", &options.directory))?;
+        let mut home = fs::canonicalize(&wanted).unwrap_or(wanted);
+        let base =
+            std::path::absolute(&options.fallback_base).map_err(io_error("find", &options.fallback_base))?;
+        let fallback = base.join(fingerprint(&[home.as_os_str().as_bytes()]));
+        if Account::we_are_root() && !has_data(&home) && has_data(&fallback) {
+            home = fallback;
+        }
+        let account = if Account::we_are_root() { Account::for_root(&home)? } else { Account::current() };
+        Ok(Self { socket: home.join("run"), home, account, notice: None })
+    }
+
+    /// Whether the socket lies in the home; where its path would be too long it is somewhere else.
+    pub(crate) fn socket_fits(&self) -> bool {
+        fits(&self.socket)
+    }
+
     /// Makes the home, and what a server needs in it.
     pub(crate) async fn settle(mut self, options: &Options) -> Result<Self, EmbeddedError> {
         self.make_home()?;

@@ -78,8 +78,7 @@ impl EmbeddedPostgres {
     /// The URL of `database` for `role`, in the form that `tokio-postgres` and libpq understand.
     #[must_use]
     pub fn url(&self, role: &str, database: &str) -> String {
-        let socket = self.socket_directory().to_string_lossy();
-        format!("postgres://{}@{}/{}", encoded(role), encoded(&socket), encoded(database))
+        url(self.socket_directory(), role, database)
     }
 
     /// The URL of `database` for the cluster's superuser.
@@ -180,6 +179,11 @@ async fn supervise(inner: Weak<Inner>) {
 }
 
 /// Percent-encodes all that has a meaning in a URL.
+/// See [`EmbeddedPostgres::url`].
+pub(crate) fn url(socket: &Path, role: &str, database: &str) -> String {
+    format!("postgres://{}@{}/{}", encoded(role), encoded(&socket.to_string_lossy()), encoded(database))
+}
+
 fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
