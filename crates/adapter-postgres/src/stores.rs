@@ -136,7 +136,6 @@ impl PgStores {
     }
 
     /// The pools, of the app and of the workers.
-    #[cfg(test)]
     pub(crate) const fn pools(&self) -> (&PgPool, &PgPool) {
         (&self.app, &self.worker)
     }

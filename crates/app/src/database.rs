@@ -13,8 +13,8 @@ use crate::workers::Workers;
 /// The database's name on the private server.
 pub(crate) const DATABASE: &str = "guiche";
 pub(crate) const OWNER: &str = "guiche_owner";
-const APP: &str = "guiche_app";
-const WORKER: &str = "guiche_worker";
+pub(crate) const APP: &str = "guiche_app";
+pub(crate) const WORKER: &str = "guiche_worker";
 
 /// The stores, and what must stay alive for them.
 pub struct Database {
@@ -99,17 +99,23 @@ pub async fn bring_up_to_date(config: &MigrateConfig) -> Result<(), BoxError> {
 }
 
 pub(crate) async fn start_private(data_dir: &Path, acquire: &Acquire) -> Result<EmbeddedPostgres, BoxError> {
-    let directory: PathBuf = std::path::absolute(data_dir)?.join("postgres");
-    let mut options = Options::new(directory);
-    options.bootstrap_sql = Some(ROLES_SQL.to_owned());
-    options.database = Some((DATABASE.to_owned(), OWNER.to_owned()));
-    options.acquire = acquire.clone();
+    let options = private_options(data_dir, acquire)?;
     let server = EmbeddedPostgres::start(options).await?;
     if let Some(notice) = server.notice() {
         tracing::warn!("{notice}");
     }
     tracing::info!(directory = %server.directory().display(), "private PostgreSQL is running");
     Ok(server)
+}
+
+/// The private server of this data directory.
+pub(crate) fn private_options(data_dir: &Path, acquire: &Acquire) -> Result<Options, BoxError> {
+    let directory: PathBuf = std::path::absolute(data_dir)?.join("postgres");
+    let mut options = Options::new(directory);
+    options.bootstrap_sql = Some(ROLES_SQL.to_owned());
+    options.database = Some((DATABASE.to_owned(), OWNER.to_owned()));
+    options.acquire = acquire.clone();
+    Ok(options)
 }
 
 fn report(migrated: &[String]) {

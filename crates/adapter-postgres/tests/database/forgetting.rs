@@ -85,7 +85,7 @@ async fn a_ticket_that_is_being_opened_is_waited_for_and_seen() {
     let open = format!(
         r"BEGIN; SELECT become('{user}', 0);
         INSERT INTO tickets VALUES ('{id}', '{user}', 1, 'x', 1, '{{}}', 'pending', 1, {now}, {now}, NULL, NULL, NULL, {now});
-        INSERT INTO invoices VALUES ('\x{hash}', '{id}', '{user}', 1, 1, 'p', 'b', {now}, '2026-01-01 12:15+00', 'expired')",
+        INSERT INTO invoices VALUES ('\x{hash}', '{id}', '{user}', 1, 1, 'p', 'b', {now}, '2026-01-01 12:15+00', 'open')",
         user = caller.user_id
     );
     opener.batch_execute(&open).await.unwrap();

@@ -6,6 +6,7 @@
 mod check_config;
 mod completions;
 mod demo;
+mod doctor;
 mod failure;
 mod healthcheck;
 mod migrate;
@@ -65,6 +66,8 @@ enum Command {
     Healthcheck(healthcheck::Options),
     /// Walk through a citizen's whole journey, against a running office or one made for the occasion
     Demo(demo::Options),
+    /// Look at everything that serving needs, and tell the cure for what is missing
+    Doctor(doctor::Options),
     /// Change what the office offers, as the owner of the tables
     #[command(subcommand)]
     Operations(operations::Command),
@@ -106,6 +109,7 @@ fn dispatch(command: &Command, given: &Given) -> Result<(), Failure> {
         Command::CheckConfig => check_config::run(given),
         Command::Healthcheck(options) => healthcheck::run(options, given),
         Command::Demo(options) => demo::run(options, given),
+        Command::Doctor(options) => doctor::run(options, given),
         Command::Operations(command) => operations::run(command, given),
         Command::Users(command) => users::run(command, given),
         Command::Completions(options) => completions::run(options),

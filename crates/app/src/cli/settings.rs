@@ -35,6 +35,14 @@ impl Given {
         set.into_iter().find(|value| !value.is_empty()).map_or("", String::as_str)
     }
 
+    /// What is said about where the binaries of a private server come from; nothing else of the settings.
+    pub(super) fn about_binaries(&self) -> BTreeMap<String, String> {
+        const NAMES: [&str; 3] =
+            ["GUICHE_EMBEDDED_INSTALL", "GUICHE_POSTGRES_ARCHIVE", "GUICHE_POSTGRES_ARCHIVE_SHA256"];
+        let named = self.environment.iter().filter(|(name, _)| NAMES.contains(&name.as_str()));
+        named.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// The configuration of a server, if this build can run it.
     pub(super) fn config(&self) -> Result<Config, Failure> {
         Config::parse_for(&self.sources()?, wiring::refuse_unavailable).map_err(Failure::Config)

@@ -1,13 +1,14 @@
 //! `guiche demo`: what a newcomer sees, and what a program gets.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
+use std::process::Command;
 
 use qrcode::{Color, EcLevel, QrCode};
 use serde_json::Value;
 
 use crate::proxy::Proxy;
-use crate::world::{Ended, World};
+use crate::world::{Ended, World, eventually};
 
 /// A world in whose own directory the demo makes its temporary one.
 fn world() -> World {
@@ -124,6 +125,24 @@ fn assert_code(text: &str, invoice: &str) {
             }
         }
     }
+}
+
+#[test]
+fn who_interrupts_it_leaves_nothing_behind() {
+    let world = world();
+    let said = world.path().join("said");
+    let mut child = world
+        .command(&["demo"])
+        .stdout(File::create(&said).unwrap())
+        .stderr(File::create(world.path().join("stderr")).unwrap())
+        .spawn()
+        .unwrap();
+    eventually("the first line", || fs::read_to_string(&said).unwrap().contains('\n').then_some(()));
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(fs::read_to_string(world.path().join("stderr")).unwrap(), "error: interrupted\n");
+    assert_eq!(fs::read_dir(world.path().join("tmp")).unwrap().count(), 0, "nothing is left");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod completions;
 mod database;
 mod demo;
+mod doctor;
 mod healthcheck;
 mod operations;
 mod proxy;

@@ -74,12 +74,31 @@ struct Outcome {
 
 pub(super) fn run(options: &Options, given: &Given) -> Result<(), Failure> {
     let language = options.lang.unwrap_or_else(|| Language::of(given.locale()));
-    runtime()?.block_on(async {
-        tokio::select! {
-            outcome = demonstrate(options, language) => outcome,
-            interrupted = interruption() => Err(interrupted),
-        }
-    })
+    runtime()?.block_on(demonstrate(options, language, given))
+}
+
+async fn demonstrate(options: &Options, language: Language, given: &Given) -> Result<(), Failure> {
+    let Some(url) = &options.url else {
+        let outcome = at_home(options, language, given).await?;
+        return finish(options, &outcome, language);
+    };
+    finish(options, &walk(options, language, url.clone(), false).await?, language)
+}
+
+/// On an office of its own, which is gone afterwards however this ends.
+async fn at_home(options: &Options, language: Language, given: &Given) -> Result<Outcome, Failure> {
+    let starting = busy(language.words().starting.to_owned());
+    let private = tokio::select! {
+        started = PrivateOffice::start(given.about_binaries()) => started?,
+        interrupted = interruption() => return Err(interrupted),
+    };
+    drop(starting);
+    let walked = tokio::select! {
+        walked = walk(options, language, private.url()?, true) => walked,
+        interrupted = interruption() => Err(interrupted),
+    };
+    private.stop().await?;
+    Ok(Outcome { url: None, ..walked? })
 }
 
 async fn interruption() -> Failure {
@@ -87,21 +106,6 @@ async fn interruption() -> Failure {
         Ok(()) => "interrupted".into(),
         Err(error) => error.into(),
     }
-}
-
-async fn demonstrate(options: &Options, language: Language) -> Result<(), Failure> {
-    let Some(url) = &options.url else {
-        let starting = busy(language.words().starting.to_owned());
-        let private = PrivateOffice::start().await?;
-        drop(starting);
-        let walked = tokio::select! {
-            walked = walk(options, language, private.url()?, true) => walked,
-            interrupted = interruption() => Err(interrupted),
-        };
-        private.stop().await?;
-        return finish(options, &Outcome { url: None, ..walked? }, language);
-    };
-    finish(options, &walk(options, language, url.clone(), false).await?, language)
 }
 
 async fn walk(options: &Options, language: Language, url: Url, private: bool) -> Result<Outcome, Failure> {

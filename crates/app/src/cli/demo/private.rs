@@ -29,12 +29,13 @@ pub(super) struct PrivateOffice {
 }
 
 impl PrivateOffice {
-    /// Starts one. What is configured outside does not touch it, and it writes no log.
-    pub(super) async fn start() -> Result<Self, BoxError> {
+    /// Starts one. What is configured outside does not touch it (but for where the database's binaries come from), and it
+    /// writes no log.
+    pub(super) async fn start(binaries: BTreeMap<String, String>) -> Result<Self, BoxError> {
         let directory = tempfile::Builder::new().prefix("guiche-demo-").tempdir()?;
         // When root does this, the database server is another user, who must get this far and no further.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
-        let config = Config::parse(&sources(&directory))?;
+        let config = Config::parse(&sources(&directory, binaries))?;
         // The port is the system's choice, and is taken before anything depends on it.
         let listener = TcpListener::bind(config.http.listen_addr)?;
         let wired = wiring::wire(&config, &Shutdown::default(), World::real()).await?;
@@ -56,12 +57,9 @@ impl PrivateOffice {
     }
 }
 
-fn sources(directory: &TempDir) -> Sources {
-    let data = directory.path().join("data");
-    let environment: BTreeMap<String, String> =
-        [("GUICHE_DATA_DIR", data.to_string_lossy().into_owned()), ("LISTEN_ADDR", "127.0.0.1:0".to_owned())]
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
+fn sources(directory: &TempDir, mut environment: BTreeMap<String, String>) -> Sources {
+    let data = directory.path().join("data").to_string_lossy().into_owned();
+    environment.insert("GUICHE_DATA_DIR".to_owned(), data);
+    environment.insert("LISTEN_ADDR".to_owned(), "127.0.0.1:0".to_owned());
     Sources { environment, file: None }
 }
