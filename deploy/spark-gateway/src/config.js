@@ -3,10 +3,12 @@
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { readPair } from './tls.js';
 
 /**
  * @typedef {object} Config
  * @property {{ host: string, port: number }} listen
+ * @property {import('./tls.js').Files | null} tls without it the contract is spoken in the clear
  * @property {'MAINNET' | 'REGTEST'} network
  * @property {string} mnemonic
  * @property {string[]} apiKeys
@@ -14,7 +16,7 @@ import { resolve } from 'node:path';
  * @property {{ url: URL, secrets: string[] } | null} push
  * @property {string} logLevel
  * @property {string | null} accountModule a stand-in for the wallet, in tests
- * @property {{ call: number, grace: number, probe: number, watch: number[], restart: number[], push: number[] }} pace milliseconds
+ * @property {{ call: number, grace: number, probe: number, certificate: number, watch: number[], restart: number[], push: number[] }} pace milliseconds
  * @property {string[]} secrets everything that must not appear in a log
  */
 
@@ -29,6 +31,7 @@ export class ConfigError extends Error {
 
 const API_KEY = /^[\x21-\x2b\x2d-\x7e]{32,512}$/;
 const LOOPBACK = new Set(['127.0.0.1', '::1']);
+const PLAINTEXT_MEANT = 'tls-ends-before-it';
 
 /**
  * @param {NodeJS.ProcessEnv} env
@@ -39,6 +42,7 @@ export function readConfig(env) {
   const read = new Reader(env, problems);
 
   const listen = read.address('LISTEN_ADDR', '127.0.0.1:3200');
+  const tls = read.tls(listen);
   const network = read.oneOf('SPARK_NETWORK', ['MAINNET', 'REGTEST']);
   const mnemonic = read.secret('SPARK_MNEMONIC', true).split(/\s+/).filter(Boolean).join(' ');
   const apiKeys = read.list('SPARK_API_KEYS', true);
@@ -53,6 +57,7 @@ export function readConfig(env) {
     call: read.seconds('SPARK_CALL_TIMEOUT_SECONDS', '15')[0] ?? 0,
     grace: read.seconds('SPARK_EXPIRY_GRACE_SECONDS', '30')[0] ?? 0,
     probe: read.seconds('SPARK_PROBE_SECONDS', '60')[0] ?? 0,
+    certificate: read.seconds('TLS_LOOK_SECONDS', '60')[0] ?? 0,
     watch: read.seconds('SPARK_WATCH_SECONDS', '2,4,8,16,32,60'),
     restart: read.seconds('SPARK_RESTART_SECONDS', '1,2,5,10,30,60'),
     push: read.seconds('PUSH_RETRY_SECONDS', '5,30,120,600,1800,3600,21600'),
@@ -63,7 +68,7 @@ export function readConfig(env) {
 
   const secrets = [mnemonic, ...apiKeys, ...(push?.secrets ?? [])];
   return Object.freeze({
-    listen, network: /** @type {Config['network']} */ (network), mnemonic, apiKeys, dataDir, push, logLevel, accountModule, pace, secrets,
+    listen, tls, network: /** @type {Config['network']} */ (network), mnemonic, apiKeys, dataDir, push, logLevel, accountModule, pace, secrets,
   });
 }
 
@@ -120,6 +125,30 @@ class Reader {
     if (parts.every((part) => part >= 0 && part <= 604_800_000)) return parts;
     this.problems.push(`${name}: seconds, separated by commas`);
     return [0];
+  }
+
+  /**
+   * Keys travel here, so beyond this machine it is TLS, unless somebody says that something before it has ended it.
+   *
+   * @param {Config['listen']} listen
+   */
+  tls({ host }) {
+    const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile, ALLOW_PLAINTEXT: plaintext } = this.env;
+    if (plaintext && plaintext !== PLAINTEXT_MEANT) this.problems.push(`ALLOW_PLAINTEXT: only "${PLAINTEXT_MEANT}"`);
+    if (!certFile !== !keyFile) this.problems.push('TLS_CERT_FILE and TLS_KEY_FILE: both or neither');
+    if (!certFile || !keyFile) {
+      const isOpen = !certFile && !keyFile && !plaintext && !LOOPBACK.has(host);
+      if (isOpen) this.problems.push('LISTEN_ADDR: beyond loopback only with TLS_CERT_FILE and TLS_KEY_FILE');
+      return null;
+    }
+    if (plaintext) this.problems.push('ALLOW_PLAINTEXT: not together with TLS_CERT_FILE');
+    const files = { certFile, keyFile };
+    try {
+      readPair(files);
+    } catch (error) {
+      this.problems.push(/** @type {Error} */ (error).message);
+    }
+    return files;
   }
 
   push() {

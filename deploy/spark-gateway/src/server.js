@@ -9,6 +9,7 @@ import { Invoices } from './invoices.js';
 import { Ledger } from './ledger.js';
 import { captureConsole, createLog } from './log.js';
 import { Pusher } from './push.js';
+import { Certificate } from './tls.js';
 import { Wallet } from './wallet.js';
 import { Watcher } from './watcher.js';
 
@@ -36,14 +37,17 @@ process.on('unhandledRejection', (reason) => wallet.noteRejection(reason));
 const pusher = config.push && new Pusher({ ledger, target: config.push, pauses: config.pace.push, log });
 const invoices = new Invoices({ ledger, wallet, config, log, onChange: () => pusher?.wake() });
 const watcher = new Watcher({ ledger, wallet, invoices, pace: config.pace, log });
-const http = createHttp({ handle: createRoutes({ invoices, authorize: bearerGuard(config.apiKeys), health }), log });
+const certificate = config.tls && new Certificate({ files: config.tls, pause: Math.max(10, config.pace.certificate), log });
+const handle = createRoutes({ invoices, authorize: bearerGuard(config.apiKeys), health });
+const http = createHttp({ handle, log, tls: certificate?.pair });
 
 const address = await http.listen(config.listen).catch((error) => refuse(error, EXIT_CONFIG));
-log.always('listening', { address: address.address, port: address.port, network: config.network, pid: process.pid });
+log.always('listening', { address: address.address, port: address.port, tls: certificate !== null, network: config.network, pid: process.pid });
 if (config.accountModule) log.warn('account.injected', { text: 'no real wallet: for tests only' });
 
 const tick = Math.max(10, Math.min(WATCH_TICK, ...config.pace.watch));
-const work = Promise.all([wallet.run(), watcher.run(tick), pusher?.run()]);
+const work = Promise.all([wallet.run(), watcher.run(tick), pusher?.run(), certificate?.run(http.use)]);
+process.on('SIGHUP', () => certificate?.reload(http.use));
 process.once('SIGTERM', end);
 process.once('SIGINT', end);
 
@@ -54,6 +58,7 @@ function health() {
     status: wallet.isReady ? 'ready' : 'unavailable',
     network: config.network,
     wallet: state,
+    tls: certificate?.health() ?? null,
     push: {
       enabled: pusher !== null,
       owed,
@@ -75,6 +80,7 @@ async function end(signal) {
   process.once('SIGINT', () => process.exit(1));
   watcher.stop();
   pusher?.stop();
+  certificate?.stop();
   await http.close();
   await Promise.allSettled(invoices.running);
   wallet.stop();

@@ -54,6 +54,13 @@ test('what is unsafe or makes no sense', () => {
     [{ SPARK_API_KEYS: `${KEY},short` }, /SPARK_API_KEYS/],
     [{ LISTEN_ADDR: 'localhost' }, /LISTEN_ADDR/],
     [{ LISTEN_ADDR: '127.0.0.1:65536' }, /LISTEN_ADDR/],
+    [{ LISTEN_ADDR: '0.0.0.0:3200' }, /LISTEN_ADDR: beyond loopback/],
+    [{ LISTEN_ADDR: '10.0.0.1:3200' }, /LISTEN_ADDR: beyond loopback/],
+    [{ LISTEN_ADDR: '0.0.0.0:3200', ALLOW_PLAINTEXT: 'true' }, /ALLOW_PLAINTEXT/],
+    [{ TLS_CERT_FILE: '/nowhere' }, /both or neither/],
+    [{ TLS_KEY_FILE: '/nowhere' }, /both or neither/],
+    [{ TLS_CERT_FILE: '/nowhere', TLS_KEY_FILE: '/nowhere' }, /TLS_CERT_FILE: cannot be read \(ENOENT\)/],
+    [{ TLS_CERT_FILE: '/nowhere', TLS_KEY_FILE: '/nowhere', ALLOW_PLAINTEXT: 'tls-ends-before-it' }, /ALLOW_PLAINTEXT: not together/],
     [{ LOG_LEVEL: 'trace' }, /LOG_LEVEL/],
     [{ SPARK_CALL_TIMEOUT_SECONDS: 'soon' }, /SPARK_CALL_TIMEOUT_SECONDS/],
     [{ SPARK_WATCH_SECONDS: '1,,2' }, /SPARK_WATCH_SECONDS/],
@@ -70,11 +77,16 @@ test('what is unsafe or makes no sense', () => {
   }
 });
 
+test('the contract leaves the machine in the clear only where somebody says what encrypts it', () => {
+  assert.deepEqual(problems({ LISTEN_ADDR: '[::1]:3200' }), []);
+  assert.deepEqual(problems({ LISTEN_ADDR: '0.0.0.0:3200', ALLOW_PLAINTEXT: 'tls-ends-before-it' }), []);
+});
+
 test('a played wallet is for tests: not on MAINNET, not for others to reach, not by accident', () => {
   const played = { SPARK_ACCOUNT_MODULE: './fake.js', NODE_ENV: 'test' };
   assert.deepEqual(problems(played), []);
   for (const change of [{ NODE_ENV: 'production' }, { NODE_ENV: undefined }, { SPARK_NETWORK: 'MAINNET' }, { LISTEN_ADDR: '0.0.0.0:3200' }]) {
-    assert.match(problems({ ...played, ...change })[0], /SPARK_ACCOUNT_MODULE/);
+    assert.match(problems({ ...played, ...change }).join(), /SPARK_ACCOUNT_MODULE/);
   }
 });
 

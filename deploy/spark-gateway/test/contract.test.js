@@ -150,7 +150,7 @@ describe('the contract', () => {
   });
 
   test('other methods', async () => {
-    for (const [path, method, allowed] of [['/v1/invoices', 'GET', 'POST'], ['/v1/invoices/x', 'DELETE', 'GET'], ['/health', 'POST', 'GET']]) {
+    for (const [path, method, allowed] of [['/v1/invoices', 'GET', 'POST'], ['/v1/invoices/x', 'DELETE', 'GET'], ['/health', 'POST', 'GET'], ['/live', 'POST', 'GET']]) {
       const answer = await gateway.fetch(path, { method });
       assertError(answer, 405, 'method_not_allowed');
       assert.equal(answer.headers.get('allow'), allowed);

@@ -11,6 +11,8 @@ test('the gateway listens before the wallet is open, and keeps trying', async (t
   const health = await gateway.fetch('/health');
   assert.equal(health.status, 503);
   assert.equal(health.body.status, 'unavailable');
+  const live = await gateway.fetch('/live', { key: null });
+  assert.deepEqual([live.status, live.body], [200, { status: 'live' }], 'a restart would not mend Spark');
   assert.ok(health.body.wallet.attempts >= 3);
   assert.equal(health.body.wallet.last_error, 'spark_unavailable');
   assert.equal(health.body.wallet.last_success_age_seconds, null);

@@ -1,6 +1,7 @@
 // The HTTP around the contract: limits of size and time, one form for every error, and an end in good order.
 
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { Failure, shuttingDown } from '../failures.js';
 
 const RECEIVE_TIMEOUT = 10_000;
@@ -13,22 +14,27 @@ const PARSER_FAILURES = /** @type {Record<string, [number, string, string]>} */ 
   HPE_HEADER_OVERFLOW: [431, 'headers_too_large', 'too many or too long headers'],
 });
 const MALFORMED = /** @type {[number, string, string]} */ ([400, 'invalid_request', 'not HTTP']);
+/** Codes of failures that are about HTTP; after one of TLS or of the network there is nobody to answer. */
+const OF_HTTP = /^(HPE_|ERR_HTTP_)/;
 
 /**
  * @param {object} parts
  * @param {import('./routes.js').Handler} parts.handle
  * @param {import('../log.js').Log} parts.log
+ * @param {import('../tls.js').Pair | null} [parts.tls]
  */
-export function createHttp({ handle, log }) {
+export function createHttp({ handle, log, tls = null }) {
   let closing = false;
   const running = /** @type {Set<Promise<void>>} */ (new Set());
-  const server = createServer({
+  const limits = {
     requestTimeout: RECEIVE_TIMEOUT,
     headersTimeout: RECEIVE_TIMEOUT,
     connectionsCheckingInterval: 1000,
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: 75_000,
-  });
+  };
+  const encrypted = tls && createTlsServer({ ...limits, ...tls, handshakeTimeout: RECEIVE_TIMEOUT });
+  const server = encrypted ?? createServer(limits);
   server.maxConnections = MAX_CONNECTIONS;
   server.on('clientError', refuseParsing);
   server.on('request', (request, response) => {
@@ -83,6 +89,9 @@ export function createHttp({ handle, log }) {
         server.listen({ host, port, backlog: 511 }, () => resolve(/** @type {import('node:net').AddressInfo} */ (server.address())));
       }),
 
+    /** For connections to come; those that are open go on. @param {import('../tls.js').Pair} pair */
+    use: (pair) => encrypted?.setSecureContext(pair),
+
     /** Takes nothing new, and waits for what runs. */
     async close() {
       closing = true;
@@ -99,7 +108,7 @@ export function createHttp({ handle, log }) {
 
 /** @param {NodeJS.ErrnoException} error @param {import('node:stream').Duplex} socket */
 function refuseParsing(error, socket) {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  if (!OF_HTTP.test(error.code ?? '') || !socket.writable) {
     socket.destroy();
     return;
   }

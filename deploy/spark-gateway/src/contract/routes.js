@@ -1,4 +1,4 @@
-// The contract: three calls and their answers.
+// The contract: four calls and their answers.
 
 import { Failure } from '../failures.js';
 import { idempotencyKey, newInvoice } from './requests.js';
@@ -19,6 +19,7 @@ const notFound = () => new Failure(404, 'not_found', 'no such address');
  */
 export function createRoutes({ invoices, authorize, health }) {
   return async (request, path) => {
+    if (path === '/live') return allow(request, 'GET', async () => ({ status: 200, body: { status: 'live' } }));
     if (path === '/health') return allow(request, 'GET', () => showHealth(health));
     if (!path.startsWith('/v1/')) throw notFound();
     authorize(request);
