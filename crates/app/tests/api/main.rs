@@ -28,4 +28,5 @@ mod sessions;
 mod support;
 mod tickets;
 mod tokens;
+mod webhooks;
 mod wire;

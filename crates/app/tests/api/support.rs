@@ -13,10 +13,12 @@ use guiche_app::database::Database;
 use guiche_app::http::{self, RunningServer, ServerSettings};
 use guiche_app::shutdown::Shutdown;
 use guiche_app::system::{OsRandomness, SystemClock};
+use guiche_app::telling::Messenger;
 use guiche_app::wiring;
 use guiche_app::workers::{Office, Workers};
 use guiche_kernel::testing::ManualClock;
 use guiche_kernel::{Timer, Timestamp};
+use guiche_webhooks::Webhooks;
 use serde_json::{Value, json};
 
 use crate::client::Answer;
@@ -74,6 +76,8 @@ impl World {
             address: server.address(),
             routes: wired.table.all().map(|(method, path)| (method, path.to_owned())).collect(),
             office: wired.office,
+            messenger: wired.messenger,
+            webhooks: wired.webhooks,
             client: guiche_app::web::client()
                 .redirect(reqwest::redirect::Policy::none())
                 // A connection left open would hold up the end of the server.
@@ -153,6 +157,8 @@ pub(crate) struct TestApp {
     pub(crate) routes: Vec<(String, String)>,
     pub(crate) client: reqwest::Client,
     office: Office,
+    pub(crate) messenger: Messenger,
+    pub(crate) webhooks: Arc<Webhooks>,
     shutdown: Shutdown,
     parts: Option<(RunningServer, Workers, Database)>,
 }

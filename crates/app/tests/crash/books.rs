@@ -60,6 +60,11 @@ impl Books {
         self.0.query_one(sql, &[]).await.unwrap().get(0)
     }
 
+    /// The first column of every row.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        self.0.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
     /// Every ticket by its id.
     pub(crate) async fn entries(&self) -> BTreeMap<String, Entry> {
         let rows = self.0.query(ENTRIES, &[]).await.unwrap();

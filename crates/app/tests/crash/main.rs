@@ -23,4 +23,5 @@ mod retries;
 mod secrets;
 mod sharing;
 mod support;
+mod telling;
 mod unprivileged;

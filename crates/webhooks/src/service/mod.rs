@@ -53,7 +53,7 @@ impl Default for WebhookSettings {
     fn default() -> Self {
         Self {
             schedule: Schedule::default(),
-            lease: Duration::from_secs(60),
+            lease: Duration::from_secs(30),
             per_endpoint: 4,
             give_up_after: Duration::from_secs(5 * 86_400),
         }
