@@ -19,7 +19,8 @@ CREATE DOMAIN event_kind AS text CONSTRAINT event_kind_is_a_word CHECK (
 CREATE DOMAIN sha256_hash AS bytea CONSTRAINT sha256_hash_length CHECK (octet_length(VALUE) = 32);
 CREATE DOMAIN provider_id AS text CONSTRAINT provider_id_length CHECK (octet_length(VALUE) BETWEEN 1 AND 512);
 CREATE DOMAIN bolt11_text AS text CONSTRAINT bolt11_text_length CHECK (octet_length(VALUE) BETWEEN 1 AND 8192);
-CREATE DOMAIN json_object AS jsonb CONSTRAINT json_object_is_one CHECK (jsonb_typeof(VALUE) = 'object');
+-- Quoted: a word of the grammar since PostgreSQL 16.
+CREATE DOMAIN "json_object" AS jsonb CONSTRAINT json_object_is_one CHECK (jsonb_typeof(VALUE) = 'object');
 CREATE DOMAIN row_version AS bigint CONSTRAINT row_version_counts_from_one CHECK (VALUE >= 1);
 CREATE DOMAIN place AS integer CONSTRAINT place_counts_from_one CHECK (VALUE >= 1);
 
@@ -40,7 +41,7 @@ CREATE TABLE tickets (
     operation_id   integer        NOT NULL REFERENCES operations (id),
     operation_name text           NOT NULL,
     amount_sats    sats           NOT NULL,
-    form_data      json_object    NOT NULL,
+    form_data      "json_object"  NOT NULL,
     status         ticket_status  NOT NULL,
     version        row_version    NOT NULL,
     created_at     timestamptz    NOT NULL,
