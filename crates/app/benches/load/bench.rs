@@ -29,7 +29,10 @@ pub(crate) struct Bench<'a> {
     pub(crate) world: &'a World,
     pub(crate) database: Database,
     pub(crate) service: Service,
-    pub(crate) citizens: Vec<Citizen>,
+    /// Who reads: each has a hundred tickets, and it stays at that.
+    pub(crate) readers: Vec<Citizen>,
+    /// Who opens tickets, and pays for them.
+    pub(crate) openers: Vec<Citizen>,
     pub(crate) wrk: Wrk,
     pub(crate) pgbench: Pgbench,
     pub(crate) cores: usize,
@@ -43,6 +46,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) requests: &'a [Request],
     /// How long one measurement takes.
     pub(crate) time: Duration,
+    /// How long a refused connection rests.
+    pub(crate) rest: Duration,
     /// As the table calls the limit.
     pub(crate) limit: &'static str,
     /// The share of the limit that is to be reached, at these numbers of connections.
@@ -60,10 +65,11 @@ impl<'a> Bench<'a> {
         let database = world.database(DATABASE).await?;
         let service = world.serve(&database)?;
         let client = world.superuser(DATABASE).await?;
-        let citizens = people::settle(service.address, &client, Crowd::USUAL).await?;
+        let mut readers = people::settle(service.address, &client, Crowd::USUAL).await?;
+        let openers = readers.split_off(readers.len() / 2);
         let wrk = Wrk::new(world.directory(), cores)?;
         let pgbench = Pgbench::new(world.directory(), cores);
-        Ok(Self { options, world, database, service, citizens, wrk, pgbench, cores, progress })
+        Ok(Self { options, world, database, service, readers, openers, wrk, pgbench, cores, progress })
     }
 
     /// What a reader must know before the first number.
@@ -119,10 +125,10 @@ impl<'a> Bench<'a> {
         let mut rows = Vec::new();
         for connections in CONNECTIONS {
             self.tell(format!("{}, {connections} connections", pair.call));
-            self.play(pair.call, pair.requests, Play::flat_out(connections, WARM_UP))?;
+            self.play(pair.call, pair.requests, Play::flat_out(connections, WARM_UP).resting(pair.rest))?;
             let (mut measured, mut limits) = (Vec::new(), Vec::new());
             for _ in 0..self.options.repeat() {
-                let play = Play::flat_out(connections, pair.time);
+                let play = Play::flat_out(connections, pair.time).resting(pair.rest);
                 measured.push(self.measure(pair.call, pair.requests, play)?);
                 limits.push(limit(connections).await?);
                 self.step();

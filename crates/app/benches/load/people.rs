@@ -30,8 +30,8 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Enough that no row is the hot one.
-    pub(crate) const USUAL: Self = Self { citizens: 32, tickets: 100 };
+    /// Enough, also halved, that no row is the hot one.
+    pub(crate) const USUAL: Self = Self { citizens: 64, tickets: 100 };
 }
 
 /// A citizen, signed in.

@@ -1,7 +1,7 @@
 -- Plays a list of requests, one per line of the file given as the first argument: method, path, token, content type, body,
--- separated by tabs. The second argument says how often the list is played (0: until the time is over), the third how many
--- milliseconds a connection rests before each request, the fourth how many threads there are: every thread has its own part
--- of the list. Ends with one line of JSON, because what wrk prints is for people.
+-- separated by tabs. The second argument says how many threads there are: every thread has its own part of the list. The third
+-- says for how many milliseconds a refused connection rests before its next request, as `Retry-After` wants it; 0 is not at
+-- all. Ends with one line of JSON, because what wrk prints is for people.
 
 local threads = 0
 
@@ -10,10 +10,10 @@ function setup(thread)
   threads = threads + 1
 end
 
-local requests, turn, left, pause = {}, 0, -1, 0
+local requests, turn = {}, 0
 
 function init(arguments)
-  local number, parts = 0, tonumber(arguments[4])
+  local number, parts = 0, tonumber(arguments[2])
   for line in io.lines(arguments[1]) do
     if number % parts == place then
       local method, path, token, kind, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$")
@@ -25,16 +25,21 @@ function init(arguments)
     end
     number = number + 1
   end
-  local passes = tonumber(arguments[2])
-  if passes > 0 then left = passes * #requests end
-  pause = tonumber(arguments[3])
-  if pause > 0 then
-    delay = function() return pause end
+  local rest, owed = tonumber(arguments[3]), 0
+  if rest > 0 then
+    -- wrk does not say which connection it asks about; all are alike, so what counts is how many rest.
+    response = function(status)
+      if status >= 400 then owed = owed + 1 end
+    end
+    delay = function()
+      if owed == 0 then return 0 end
+      owed = owed - 1
+      return rest
+    end
   end
 end
 
 function request()
-  if left == 0 then wrk.thread:stop() else left = left - 1 end
   turn = turn % #requests + 1
   return requests[turn]
 end

@@ -48,16 +48,19 @@ impl Request {
 pub(crate) struct Play {
     pub(crate) connections: usize,
     pub(crate) time: Duration,
-    /// How often the list is played; 0 is as often as there is time.
-    pub(crate) passes: u32,
-    /// How long each connection rests before each request.
-    pub(crate) pause: Duration,
+    /// How long a refused connection rests before it asks again.
+    pub(crate) rest: Duration,
 }
 
 impl Play {
     /// As fast as it goes.
     pub(crate) const fn flat_out(connections: usize, time: Duration) -> Self {
-        Self { connections, time, passes: 0, pause: Duration::ZERO }
+        Self { connections, time, rest: Duration::ZERO }
+    }
+
+    /// As fast as it goes for whoever is not refused.
+    pub(crate) const fn resting(self, rest: Duration) -> Self {
+        Self { rest, ..self }
     }
 }
 
@@ -134,7 +137,7 @@ impl Wrk {
             .arg(format!("http://{server}"))
             .arg("--")
             .arg(&list)
-            .args([play.passes.to_string(), play.pause.as_millis().to_string(), threads.to_string()])
+            .args([threads.to_string(), play.rest.as_millis().to_string()])
             .output()?;
         let printed = String::from_utf8_lossy(&output.stdout);
         let Some(line) = printed.lines().find_map(|line| line.strip_prefix("guiche ")) else {

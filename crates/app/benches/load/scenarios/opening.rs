@@ -21,7 +21,7 @@ const AT: [usize; 1] = [64];
 
 pub(crate) async fn run(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
     let requests: Vec<Request> =
-        bench.citizens.iter().map(|citizen| people::order_request(&citizen.token)).collect();
+        bench.openers.iter().map(|citizen| people::order_request(&citizen.token)).collect();
     let first = requests.first().ok_or("there are no citizens")?;
     let answer = http::ask(bench.service.address, first)?;
     let bare = Bare::start(bench.world.directory(), &answer)?;
@@ -30,6 +30,7 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
         call: "open ticket",
         requests: &requests,
         time: bench.time(),
+        rest: Duration::ZERO,
         limit: "sum of parts",
         goal: Some((0.5, &AT)),
     };
@@ -65,7 +66,7 @@ async fn open_statements(bench: &Bench<'_>) -> Result<Statements, BoxError> {
         ("bolt11", bolt11),
     ];
     let scripts =
-        bench.citizens.iter().map(|citizen| OPEN.replace("$owner", &format!("'{}'", citizen.id))).collect();
+        bench.openers.iter().map(|citizen| OPEN.replace("$owner", &format!("'{}'", citizen.id))).collect();
     Ok(Statements { scripts, values })
 }
 

@@ -1,5 +1,7 @@
 //! `GET /operations`, beside a bare handler with the same bytes.
 
+use std::time::Duration;
+
 use guiche_kernel::BoxError;
 
 use crate::bench::{Bench, CONNECTIONS, Pair};
@@ -19,6 +21,7 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
         call: "operations",
         requests: &requests,
         time: bench.time(),
+        rest: Duration::ZERO,
         limit: "bare handler",
         goal: Some((0.5, &CONNECTIONS)),
     };

@@ -1,6 +1,8 @@
 //! `POST /tickets/{id}/confirm-payment`: the payer asks, and nothing has been paid yet. That is what a payer's page asks
 //! over and over; the stub finds an invoice paid at the third look, so each ticket is asked about twice at the most.
 
+use std::time::Duration;
+
 use guiche_kernel::BoxError;
 
 use super::reading;
@@ -31,8 +33,14 @@ pub(crate) async fn confirm(bench: &Bench<'_>, notes: &mut Vec<String>) -> Resul
             limits.push(bench.pgbench.call("find", &bench.database, &statements, bench.time())?.rate);
             bench.step();
         }
-        let pair =
-            Pair { call: "confirm", requests: &[], time: bench.time(), limit: "pgbench, find", goal: None };
+        let pair = Pair {
+            call: "confirm",
+            requests: &[],
+            time: bench.time(),
+            rest: Duration::ZERO,
+            limit: "pgbench, find",
+            goal: None,
+        };
         rows.push(Row::of(&pair, connections, &measured, &limits, bench.resident()?));
     }
     let client = bench.world.superuser(&bench.database.name).await?;
@@ -49,7 +57,7 @@ pub(crate) async fn confirm(bench: &Bench<'_>, notes: &mut Vec<String>) -> Resul
 async fn questions(bench: &Bench<'_>, tickets: u32) -> Result<Vec<Request>, BoxError> {
     let client = bench.world.superuser(&bench.database.name).await?;
     let home = bench.world.home_of(&bench.database);
-    let pending = people::pending(&home, &client, &bench.citizens, tickets).await?;
+    let pending = people::pending(&home, &client, &bench.openers, tickets).await?;
     Ok(pending
         .iter()
         .map(|(owner, ticket)| {
