@@ -3,11 +3,12 @@
 use std::fmt::{self, Write as _};
 
 use crate::results::{Results, Row};
+use crate::table::rate;
 
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 900.0;
 /// Left of the bars: names; right of them: rates.
-const LEFT: f64 = 150.0;
-const RIGHT: f64 = 190.0;
+const LEFT: f64 = 178.0;
+const RIGHT: f64 = 200.0;
 const TOP: f64 = 74.0;
 const BOTTOM: f64 = 44.0;
 const ROW: f64 = 24.0;
@@ -128,20 +129,7 @@ fn bar(out: &mut String, row: &Row, y: f64, named: bool) -> fmt::Result {
         r##"<text x="{:.1}" y="{baseline:.1}" fill="#1f2933"><tspan font-weight="600">{:.0} %</tspan> · {} of {}/s</text>"##,
         WIDTH - RIGHT + 14.0,
         row.share * 100.0,
-        thousands(row.rate),
-        thousands(row.limit_rate),
+        rate(row.rate),
+        rate(row.limit_rate),
     )
-}
-
-/// Whole numbers with their thousands apart.
-fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

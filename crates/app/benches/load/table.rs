@@ -45,10 +45,10 @@ pub(crate) fn text(results: &Results) -> Result<String, fmt::Error> {
     for row in &results.rows {
         writeln!(
             text,
-            "{:<12}{:>5}{:>9.0}{:>9.2}{:>9.2}{:>6.1}{:>8.0}{:>7.0}{:>6.0}  {:<14}{:>9.0}{:>6.0}%{:>9}",
+            "{:<12}{:>5}{:>9}{:>9.2}{:>9.2}{:>6.1}{:>8.0}{:>7.0}{:>6.0}  {:<14}{:>9}{:>6.0}%{:>9}",
             row.call,
             row.connections,
-            row.rate,
+            rate(row.rate),
             row.p50_ms,
             row.p99_ms,
             row.resident_mb,
@@ -56,7 +56,7 @@ pub(crate) fn text(results: &Results) -> Result<String, fmt::Error> {
             row.cost.database_us,
             row.cost.load_us,
             row.limit,
-            row.limit_rate,
+            rate(row.limit_rate),
             row.share * 100.0,
             goal(row),
         )?;
@@ -90,10 +90,10 @@ pub(crate) fn markdown(results: &Results, chart: &str) -> Result<String, fmt::Er
     for row in &results.rows {
         writeln!(
             text,
-            "| {} | {} | {:.0} | {:.2} | {:.2} | {:.1} | {:.0} | {:.0} | {:.0} | {} | {:.0} | **{:.0} %** | {} |",
+            "| {} | {} | {} | {:.2} | {:.2} | {:.1} | {:.0} | {:.0} | {:.0} | {} | {} | **{:.0} %** | {} |",
             row.call,
             row.connections,
-            row.rate,
+            rate(row.rate),
             row.p50_ms,
             row.p99_ms,
             row.resident_mb,
@@ -101,7 +101,7 @@ pub(crate) fn markdown(results: &Results, chart: &str) -> Result<String, fmt::Er
             row.cost.database_us,
             row.cost.load_us,
             row.limit,
-            row.limit_rate,
+            rate(row.limit_rate),
             row.share * 100.0,
             goal(row),
         )?;
@@ -120,4 +120,20 @@ pub(crate) fn markdown(results: &Results, chart: &str) -> Result<String, fmt::Er
         writeln!(text, "\n{note}")?;
     }
     Ok(text)
+}
+
+/// A rate with its thousands apart; a small one with what is behind the point.
+pub(crate) fn rate(rate: f64) -> String {
+    if rate < 100.0 {
+        return format!("{rate:.1}");
+    }
+    let digits = format!("{rate:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
