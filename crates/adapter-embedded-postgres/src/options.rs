@@ -28,7 +28,8 @@ pub struct Options {
     pub fallback_base: PathBuf,
     /// The server binaries to use. `None` searches the usual places, `pg_config` and `PATH`.
     pub bin_dir: Option<PathBuf>,
-    /// What may be done where there are no server binaries. It does not apply to an explicit [`bin_dir`](Self::bin_dir).
+    /// What may be done where there are no server binaries. Nothing, unless an application asks for more; and nothing
+    /// where an explicit [`bin_dir`](Self::bin_dir) has none.
     pub acquire: Acquire,
     /// Server settings, as of `postgres -c name=value`. Where the server listens cannot be changed by them.
     pub settings: Vec<(String, String)>,
@@ -50,7 +51,7 @@ impl Options {
             directory: directory.into(),
             fallback_base: PathBuf::from("/var/lib/guiche"),
             bin_dir: None,
-            acquire: Acquire::default(),
+            acquire: Acquire::NOTHING,
             settings: Vec::new(),
             bootstrap_sql: None,
             database: None,

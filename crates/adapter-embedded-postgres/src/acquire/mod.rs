@@ -45,7 +45,8 @@ impl Install {
     }
 }
 
-/// What may be done where there are no fitting server binaries. By default, what [`Install::Auto`] says.
+/// What may be done where there are no fitting server binaries. The default is what variables say that are not set,
+/// which is [`Install::Auto`]; [`Options::new`] begins with [`Acquire::NOTHING`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Acquire {
     /// Whether anything may be done at all.
@@ -56,6 +57,9 @@ pub struct Acquire {
 }
 
 impl Acquire {
+    /// What is there is all there is.
+    pub const NOTHING: Self = Self { install: Install::Never, archive: None };
+
     /// Understands the texts of `GUICHE_EMBEDDED_INSTALL`, `GUICHE_POSTGRES_ARCHIVE` and
     /// `GUICHE_POSTGRES_ARCHIVE_SHA256`; `None` is a variable that is not set.
     ///

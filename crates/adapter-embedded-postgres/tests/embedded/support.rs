@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guiche_adapter_embedded_postgres::{EmbeddedPostgres, Options};
+use guiche_adapter_embedded_postgres::{Acquire, EmbeddedPostgres, Options};
 use tempfile::TempDir;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
@@ -45,7 +45,7 @@ impl World {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options { fallback_base: self.path("fallback"), ..Options::new(self.home()) }
+        options(self.home(), self.path("fallback"))
     }
 
     pub(crate) async fn start(&self) -> EmbeddedPostgres {
@@ -75,6 +75,12 @@ impl World {
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.home().join("server.log")).unwrap_or_default()
     }
+}
+
+/// On this machine's binaries, or what its variables say where there are none.
+fn options(directory: PathBuf, fallback_base: PathBuf) -> Options {
+    let acquire = Acquire::from_environment().unwrap();
+    Options { acquire, fallback_base, ..Options::new(directory) }
 }
 
 impl Drop for World {
@@ -150,7 +156,7 @@ impl Drop for Holder {
 async fn hold_a_share_until_killed() {
     let Some(directory) = std::env::var_os(HOLD) else { return };
     let fallback_base = std::env::var_os("GUICHE_TEST_FALLBACK").unwrap().into();
-    let server = EmbeddedPostgres::start(Options { fallback_base, ..Options::new(directory) }).await.unwrap();
+    let server = EmbeddedPostgres::start(options(directory.into(), fallback_base)).await.unwrap();
     let pid = first_number(&server.directory().join("data/postmaster.pid")).unwrap();
     println!("holding {pid}");
     std::io::stdout().flush().unwrap();

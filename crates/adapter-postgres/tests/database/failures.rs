@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use guiche_adapter_embedded_postgres::{EmbeddedPostgres, Options};
+use guiche_adapter_embedded_postgres::{Acquire, EmbeddedPostgres, Options};
 use guiche_adapter_postgres::testing::TestDatabase;
 use guiche_adapter_postgres::{PgOptions, PgStores, ROLES_SQL};
 use guiche_kernel::{Actor, Caller, Epoch, StoreError};
@@ -191,6 +191,7 @@ async fn a_stopped_server_is_unavailable_at_once_and_a_started_one_available_aga
         linger: Duration::ZERO,
         bootstrap_sql: Some(ROLES_SQL.to_owned()),
         database: Some(("guiche".to_owned(), "guiche_owner".to_owned())),
+        acquire: Acquire::from_environment().unwrap(),
         ..Options::throwaway(&directory)
     };
     let server = EmbeddedPostgres::start(options.clone()).await.unwrap();

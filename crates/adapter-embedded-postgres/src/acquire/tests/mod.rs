@@ -51,7 +51,8 @@ impl World {
             cache: Some(path("cache")),
             patience: Duration::from_mins(1),
         };
-        let options = Options { fallback_base: path("fallback"), ..Options::new(path("home")) };
+        let acquire = Acquire::default();
+        let options = Options { acquire, fallback_base: path("fallback"), ..Options::new(path("home")) };
         for made in ["root/etc", "root/usr/lib/postgresql", "programs"] {
             fs::create_dir_all(path(made)).unwrap();
         }
