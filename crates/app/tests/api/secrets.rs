@@ -40,7 +40,14 @@ impl Program {
     /// Ends it; all that it has logged.
     fn end(mut self) -> String {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("sh")
+                .args(["-c", r#"kill "$@""#, "sh"])
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.lines.read_to_string(&mut self.log).unwrap();
         assert!(self.child.wait().unwrap().success());
         std::mem::take(&mut self.log)

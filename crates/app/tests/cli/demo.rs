@@ -138,7 +138,11 @@ fn who_interrupts_it_leaves_nothing_behind() {
         .spawn()
         .unwrap();
     eventually("the first line", || fs::read_to_string(&said).unwrap().contains('\n').then_some(()));
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupt = Command::new("sh")
+        .args(["-c", r#"kill "$@""#, "sh"])
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(interrupt.success());
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(fs::read_to_string(world.path().join("stderr")).unwrap(), "error: interrupted\n");

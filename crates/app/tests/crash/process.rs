@@ -238,7 +238,13 @@ impl App {
 /// Sends a signal to processes that may have ended already.
 pub(crate) fn signal(name: &str, pids: &[u32]) {
     let pids = pids.iter().map(ToString::to_string);
-    let _ = Command::new("kill").arg(format!("-{name}")).args(pids).stderr(Stdio::null()).status().unwrap();
+    let _ = Command::new("sh")
+        .args(["-c", r#"kill "$@""#, "sh"])
+        .arg(format!("-{name}"))
+        .args(pids)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
 }
 
 /// Whether the number belongs to a process that has not ended.
