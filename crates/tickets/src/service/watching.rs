@@ -171,6 +171,7 @@ impl WatchReport {
 }
 
 /// What became of an invoice that was looked at.
+#[derive(Clone, Copy)]
 enum Fate {
     Settled { lag: Duration },
     Expired,
