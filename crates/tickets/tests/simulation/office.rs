@@ -78,7 +78,7 @@ impl Office {
         let citizen = store.add_account(UserId::new(ids.uuid()));
         let gateway = Arc::new(FakeGateway::on(Network::Regtest));
         let process = || {
-            let provider = Arc::new(Provider { inner: gateway.clone(), bug });
+            let provider = Arc::new(Provider { inner: gateway.clone() });
             let ports = TicketPorts {
                 store: Arc::new(Store { inner: store.clone(), bug }),
                 catalogue: Arc::new(MemoryCatalogue::of(vec![license_operation()])),
