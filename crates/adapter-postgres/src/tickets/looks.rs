@@ -80,16 +80,20 @@ struct LookRow {
     due_at: Timestamp,
 }
 
-fn look(row: LookRow) -> Result<DueLook, StoreError> {
-    Ok(DueLook {
-        ticket_id: TicketId::new(row.ticket_id),
-        payment_hash: rows::hash(&row.payment_hash)?,
-        invoice_id: rows::provider_id(&row.provider_invoice_id)?,
-        open: row.open,
-        issued_at: row.issued_at,
-        expires_at: row.expires_at,
-        due_at: row.due_at,
-    })
+impl TryFrom<LookRow> for DueLook {
+    type Error = StoreError;
+
+    fn try_from(row: LookRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            ticket_id: TicketId::new(row.ticket_id),
+            payment_hash: rows::hash(&row.payment_hash)?,
+            invoice_id: rows::provider_id(&row.provider_invoice_id)?,
+            open: row.open,
+            issued_at: row.issued_at,
+            expires_at: row.expires_at,
+            due_at: row.due_at,
+        })
+    }
 }
 
 pub(super) async fn claim(
@@ -99,7 +103,7 @@ pub(super) async fn claim(
     most: u16,
 ) -> Result<Vec<DueLook>, StoreError> {
     let rows: Vec<LookRow> = worker.rows(ClaimLooks { now, leased_until, limit: most.into() }).await?;
-    rows.into_iter().map(look).collect()
+    rows.into_iter().map(TryInto::try_into).collect()
 }
 
 pub(super) async fn reschedule(
@@ -136,7 +140,7 @@ pub(super) async fn list_unpaid(
     let after_hash = hash.as_ref().map(|hash| hash.as_bytes().as_slice());
     let call = ListUnpaid { since, after, after_hash, limit: limit.get().into() };
     let rows: Vec<LookRow> = worker.rows(call).await?;
-    rows.into_iter().map(look).collect()
+    rows.into_iter().map(TryInto::try_into).collect()
 }
 
 pub(super) async fn count_unpaid(worker: &PgPool, since: Timestamp) -> Result<u64, StoreError> {

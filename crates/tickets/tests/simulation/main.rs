@@ -1,7 +1,14 @@
 //! A simulator on virtual time: citizens, payers, watchers, a provider that fails, and processes that die at any moment,
 //! interleaved by a seed. Whatever happened, once the provider is back and the schedule has run its course, every payment
 //! is on its ticket, once. `SIMULATION_SEEDS=100000` runs more; `SIMULATION_SEED=7` one.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::future_not_send,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod books;
 mod faulty;
