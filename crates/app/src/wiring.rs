@@ -19,6 +19,7 @@ use crate::catalogue::RememberedCatalogue;
 use crate::config::{self, Config, ConfigError, GeneratedSecrets, JwtKeys, Spark};
 use crate::database::Database;
 use crate::health::{Check, Finding, Health, State};
+use crate::http::api::pushes::SparkPushes;
 use crate::http::api::{self, UseCases};
 use crate::http::{self, Limits, RouteTable, Surface, Timeouts};
 use crate::observed::Observations;
@@ -135,12 +136,19 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
 
     let mut workers = Workers::default();
     database.watch(&mut workers);
-    let office = Office::new(Arc::clone(&tickets), stores.clone(), clock);
+    let office = Office::new(Arc::clone(&tickets), stores.clone(), Arc::clone(&clock));
+    let pushes = SparkPushes {
+        secrets: config.push_secrets.clone(),
+        tickets: Arc::clone(&tickets),
+        clock,
+        watchers: office.wake(),
+    };
     let messenger = Messenger::new(Arc::clone(&webhooks));
 
     let table = http::routes()
         .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets, catalogue }))
         .merge(payments.routes)
+        .merge(api::pushes::routes(pushes))
         .state(Arc::new(health))
         .state(Arc::new(shutdown.clone()));
     Ok(Wired { table, surface: Arc::new(surface), workers, office, messenger, webhooks, database })

@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use guiche_adapter_postgres::PgStores;
 use guiche_kernel::{BoxError, Clock};
 use guiche_tickets::Tickets;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::shutdown::Shutdown;
@@ -48,6 +49,22 @@ impl Workers {
     }
 }
 
+/// Wakes a watcher before its time, because something is due now. Clones wake the same watchers.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// Has one look taken now: by a watcher that rests, or else by the first one that would rest. However often it is
+    /// called meanwhile, that is one look more.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+
+    async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
+
 /// What the office does by itself. Nothing of it happens before [`start`](Self::start), so that a test can take the steps
 /// one by one, whenever it likes.
 #[derive(Clone)]
@@ -55,20 +72,28 @@ pub struct Office {
     tickets: Arc<Tickets>,
     stores: PgStores,
     clock: Arc<dyn Clock>,
+    wake: Wake,
 }
 
 impl Office {
     /// An office that rests.
     #[must_use]
     pub fn new(tickets: Arc<Tickets>, stores: PgStores, clock: Arc<dyn Clock>) -> Self {
-        Self { tickets, stores, clock }
+        Self { tickets, stores, clock, wake: Wake::default() }
+    }
+
+    /// What wakes a watcher of this office.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        self.wake.clone()
     }
 
     /// Starts the office's own work.
     pub fn start(&self, workers: &mut Workers) {
         for _ in 0..WATCHERS {
             let watcher = self.clone();
-            workers.spawn(|stop| every(WATCH_EVERY, stop, move || watcher.clone().watch()));
+            let wake = self.wake();
+            workers.spawn(|stop| every_or_woken(WATCH_EVERY, stop, wake, move || watcher.clone().watch()));
         }
         let pruner = self.clone();
         let prune = move || pruner.clone().prune();
@@ -125,6 +150,14 @@ pub(crate) async fn every<F>(pause: Duration, stop: Shutdown, step: impl Fn() ->
 where
     F: Future<Output = Result<(), BoxError>> + Send,
 {
+    every_or_woken(pause, stop, Wake::default(), step).await;
+}
+
+/// As [`every`], and before its time when it is woken.
+async fn every_or_woken<F>(pause: Duration, stop: Shutdown, wake: Wake, step: impl Fn() -> F + Send)
+where
+    F: Future<Output = Result<(), BoxError>> + Send,
+{
     while !stop.has_begun() {
         let rest = match AssertUnwindSafe(step()).catch_unwind().await {
             Ok(Ok(())) => pause,
@@ -139,6 +172,7 @@ where
         };
         tokio::select! {
             () = tokio::time::sleep(rest) => {}
+            () = wake.woken() => {}
             () = stop.begun() => {}
         }
     }
@@ -147,4 +181,30 @@ where
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Nobody waits here for the hour that a step pauses.
+    #[tokio::test]
+    async fn whoever_is_woken_does_not_wait_for_its_time() {
+        let (workers, stop, wake) = (&mut Workers::default(), Shutdown::default(), Wake::default());
+        let (begun, mut steps) = mpsc::unbounded_channel();
+        let (until, woken) = (stop.clone(), wake.clone());
+        workers.spawn(move |_| {
+            every_or_woken(Duration::from_secs(3600), until, woken, move || {
+                let told = begun.send(()).map_err(Into::into);
+                async move { told }
+            })
+        });
+        steps.recv().await.unwrap();
+        wake.wake();
+        steps.recv().await.unwrap();
+        stop.begin();
+        assert_eq!(steps.recv().await, None, "it has ended, and took no step more");
+    }
 }

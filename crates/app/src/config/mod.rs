@@ -9,6 +9,7 @@ mod generated;
 mod keys;
 mod names;
 mod problems;
+mod pushes;
 mod render;
 mod sealing;
 mod sources;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use guiche_adapter_embedded_postgres::Acquire;
 use guiche_adapter_webhooks::AllowPrivate;
+use guiche_webhooks::SigningSecret;
 use ipnet::IpNet;
 
 pub use database::{Database, MigrationTarget};
@@ -58,6 +60,8 @@ pub struct Config {
     pub bcrypt_cost: u32,
     /// The payment provider.
     pub spark: Spark,
+    /// What the Spark gateway signs its pushes with; none: there are no pushes.
+    pub push_secrets: Vec<SigningSecret>,
     /// The network whose invoices are accepted.
     pub network: Network,
     /// Under which secrets are sealed at rest.
@@ -237,6 +241,7 @@ impl Reader {
             network: self.word("LIGHTNING_NETWORK", network),
             sealing: sealing::sealing_keys(&self.settings, production, &mut self.problems),
             webhooks_allow_private: self.webhooks_allow_private(production),
+            push_secrets: pushes::secrets(&self.settings, "WEBHOOK_SECRET_SPARK", &mut self.problems),
             log: self.log(),
             warnings: Vec::new(),
             spark: spark?,

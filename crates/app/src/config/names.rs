@@ -39,6 +39,7 @@ pub(super) const KNOWN: &[(&str, Kind)] = &[
     ("SPARK_MODE", Kind::Word),
     ("SPARK_API_URL", Kind::Text),
     ("SPARK_API_KEY", Kind::Secret),
+    ("WEBHOOK_SECRET_SPARK", Kind::Secret),
     ("LIGHTNING_NETWORK", Kind::Word),
     ("SERVICE_ENCRYPTION_KEY", Kind::Secret),
     ("SERVICE_ENCRYPTION_KEYS", Kind::Secret),
@@ -53,7 +54,6 @@ pub(super) const KNOWN: &[(&str, Kind)] = &[
 /// Settings of parts that are not in this build. In the file they are refused, because whoever writes them expects an
 /// effect; in the environment, which is shared with others, they only raise a warning.
 pub(super) const NOT_YET: &[&str] = &[
-    "WEBHOOK_SECRET_SPARK",
     "VOLTAGE_API_URL",
     "VOLTAGE_API_KEY",
     "VOLTAGE_LND_URL",

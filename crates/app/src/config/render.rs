@@ -49,6 +49,9 @@ pub(super) fn to_toml(config: &Config) -> String {
             put("spark_api_key", vec![REDACTED; api_keys.len()].join(",").into());
         }
     }
+    if !config.push_secrets.is_empty() {
+        put("webhook_secret_spark", vec![REDACTED; config.push_secrets.len()].join(",").into());
+    }
     put("lightning_network", text(&config.network));
     if let SealingKeys::Given(keys) = &config.sealing {
         let list: Vec<_> = keys.iter().map(|key| format!("{}:{REDACTED}", key.id)).collect();

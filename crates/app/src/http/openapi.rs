@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use guiche_webhooks::SIGNATURE_HEADER;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     AllOfBuilder, ContentBuilder, HeaderBuilder, ObjectBuilder, PathItem, Ref, RefOr, Response,
     ResponseBuilder, Type, path::Operation,
@@ -12,7 +13,7 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::api::dto::PaymentStatus;
-use super::api::{accounts, dev, operations, tickets};
+use super::api::{accounts, dev, operations, pushes, tickets};
 use super::codes::Code;
 use super::context::REQUEST_ID;
 use super::openapi_events::{EventsOut, TicketEvent, TicketEventData};
@@ -30,11 +31,12 @@ use super::{MEDIA_TYPE, probes};
         operations::list, operations::get, operations::get_by_name,
         tickets::open, tickets::list, tickets::get, tickets::confirm_payment, tickets::fresh_invoice, tickets::cancel,
         tickets::payment_proof,
+        pushes::spark,
         dev::pay,
         probes::livez, probes::readyz,
     ),
     components(schemas(Problem, ProblemField, TicketEvent, TicketEventData)),
-    modifiers(&BearerToken, &Boundary, &EventsOut),
+    modifiers(&Credentials, &Boundary, &EventsOut),
 )]
 struct ApiDoc;
 
@@ -79,12 +81,17 @@ pub struct ProblemField {
     detail: String,
 }
 
-struct BearerToken;
+struct Credentials;
 
-impl Modify for BearerToken {
+impl Modify for Credentials {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        let signature = ApiKeyValue::with_description(
+            SIGNATURE_HEADER,
+            "A signature after Standard Webhooks, with a secret that both sides know.",
+        );
+        components.add_security_scheme("webhook", SecurityScheme::ApiKey(ApiKey::Header(signature)));
     }
 }
 
@@ -103,7 +110,11 @@ const HEADERS: [(&str, Type, &str); 5] = [
     ),
     (RATE_LIMIT_POLICY, Type::String, "Each limit: `\"name\";q=requests;w=seconds`."),
     (RETRY_AFTER, Type::Integer, "Seconds."),
-    (CHALLENGE, Type::String, "`Bearer`, with an `error` only if an access token was sent."),
+    (
+        CHALLENGE,
+        Type::String,
+        "`Bearer`, with an `error` only if an access token was sent; `Webhook-Signature` where a signature is wanted.",
+    ),
 ];
 const RATE_LIMIT: &str = "RateLimit";
 const RATE_LIMIT_POLICY: &str = "RateLimit-Policy";
@@ -214,7 +225,10 @@ mod tests {
                 item.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
             })
             .collect();
-        let all = super::super::routes().merge(super::super::api::table()).merge(dev::table());
+        let all = super::super::routes()
+            .merge(super::super::api::table())
+            .merge(pushes::table())
+            .merge(dev::table());
         assert_eq!(described, all.documented());
     }
 

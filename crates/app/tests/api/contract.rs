@@ -49,7 +49,10 @@ pub(crate) fn operations() -> Vec<(String, String, Value)> {
 
 /// The documented routes that need a login.
 pub(crate) fn secured() -> Vec<(String, String)> {
-    let needs_login = |operation: &Value| operation["security"].as_array().is_some_and(|s| !s.is_empty());
+    let needs_login = |operation: &Value| {
+        let ways = operation["security"].as_array();
+        ways.is_some_and(|ways| ways.iter().any(|way| way.get("bearer").is_some()))
+    };
     operations()
         .into_iter()
         .filter(|(_, _, operation)| needs_login(operation))

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{Answer, Call, faults};
 use crate::contract;
+use crate::pushes;
 use crate::support::{TestApp, User, text};
 
 /// Stands in every hostile body, and in no answer.
@@ -45,12 +46,23 @@ impl Scene {
     fn call(&self, method: &str, pattern: &str) -> Call {
         self.app.call(method, &self.path(pattern)).token(&self.user.token)
     }
+
+    /// A call with a body, from somebody who may make it: who signs what they send have signed this.
+    fn call_with(&self, route: &Route, body: impl Into<Vec<u8>>) -> Call {
+        let body = body.into();
+        if route.signed {
+            return pushes::signed(&self.app, &pushes::headers_for(&self.app, "hostile", &body), body);
+        }
+        self.call(&route.method, &route.path).bytes("application/json", body)
+    }
 }
 
 /// A route that reads a body, and the fields of that body.
 struct Route {
     method: String,
     path: String,
+    /// The body is signed, in place of a token in the head.
+    signed: bool,
     fields: Vec<String>,
 }
 
@@ -62,7 +74,8 @@ impl Route {
             let pointer = schema["$ref"].as_str()?.trim_start_matches('#').to_owned();
             let schema = contract::DOCUMENT.pointer(&pointer).unwrap();
             let fields = schema["properties"].as_object().unwrap().keys().cloned().collect();
-            Some(Self { method, path, fields })
+            let signed = operation["security"][0].get("webhook").is_some();
+            Some(Self { method, path, signed, fields })
         };
         let routes: Vec<Self> = contract::operations().into_iter().filter_map(of_operation).collect();
         assert!(routes.len() >= 7, "a body was lost");
@@ -145,7 +158,7 @@ async fn bodies_that_are_no_json_object() {
         ];
         for body in bodies {
             let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-            let answer = scene.call(&route.method, &route.path).bytes("application/json", body).send().await;
+            let answer = scene.call_with(&route, body).send().await;
             assert_eq!(answer.status, 400, "{} {shown}: {answer:?}", route.path);
             answer.problem(400, "malformed_request");
             // A pointer may hold a name that the client chose, but no answer holds a value.
@@ -162,9 +175,7 @@ async fn fields_of_the_wrong_type_and_fields_that_do_not_exist() {
     let scene = Scene::new().await;
     let before = scene.app.world.contents().await;
     for route in Route::all() {
-        let send = async |body: String| {
-            scene.call(&route.method, &route.path).bytes("application/json", body).send().await
-        };
+        let send = async |body: String| scene.call_with(&route, body).send().await;
         for field in &route.fields {
             let mut wrong = vec![
                 json!([CANARY]).to_string(),
@@ -174,7 +185,7 @@ async fn fields_of_the_wrong_type_and_fields_that_do_not_exist() {
                 "99999999999999999999999999".to_owned(),
             ];
             match field.as_str() {
-                "form_data" => wrong.push(json!(CANARY).to_string()),
+                "form_data" | "data" => wrong.push(json!(CANARY).to_string()),
                 "operation_id" => wrong.extend([
                     json!(CANARY).to_string(),
                     json!({ CANARY: 1 }).to_string(),
@@ -216,9 +227,7 @@ async fn bodies_that_are_too_large() {
         let frame = format!("{{\"{field}\": \"\"}}").len();
         let body =
             |length: usize| format!("{{\"{field}\": \"{}\"}}", "a".repeat(length - frame)).into_bytes();
-        let send = async |length: usize| {
-            scene.call(&route.method, &route.path).bytes("application/json", body(length)).send().await
-        };
+        let send = async |length: usize| scene.call_with(&route, body(length)).send().await;
         refused(&send(64 * 1024 + 1).await, 413, "payload_too_large");
         let most = send(64 * 1024).await;
         assert!(most.status < 500 && most.status != 413, "64 KiB are read: {most:?}");

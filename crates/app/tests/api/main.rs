@@ -22,6 +22,7 @@ mod lists;
 mod operations;
 mod outages;
 mod payments;
+mod pushes;
 mod replicas;
 mod secrets;
 mod sessions;

@@ -27,6 +27,9 @@ use crate::client::Answer;
 pub(crate) const KEY_ID: &str = "tests-2026";
 pub(crate) const KEY: &str = "v8Jq2xT5nPz7LwRk4YcBhM9sDfGa3EuX6iNo";
 
+/// What the gateway signs its pushes with.
+pub(crate) const PUSH_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const CPF: &str = "52998224725";
 pub(crate) const CNH: &str = "02650306461";
@@ -105,6 +108,7 @@ impl World {
             ("DATABASE_WORKER_URL", &worker),
             ("JWT_SECRET_KEYS", &keys),
             ("BCRYPT_COST", "4"),
+            ("WEBHOOK_SECRET_SPARK", PUSH_SECRET),
             ("RATE_LIMIT_ADDRESS", "0"),
             ("RATE_LIMIT_ACCOUNT", "0"),
             ("RATE_LIMIT_LOGIN", "0"),

@@ -6,6 +6,7 @@ mod cursor;
 pub mod dev;
 pub mod dto;
 pub(super) mod operations;
+pub mod pushes;
 mod refusals;
 pub(super) mod tickets;
 

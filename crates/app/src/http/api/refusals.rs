@@ -53,5 +53,6 @@ refusals! {
         IdempotencyKeyInUse, InvoiceCreationFailed, PaymentProviderUnavailable;
     CancelTicket: [ANY, LOGIN, PATH] TicketNotFound, InvalidTicketState, PaymentProviderUnavailable;
     ProvePayment: [ANY, BODY, LOGIN, PATH] TicketNotFound, InvalidFields;
+    PushSpark: [ANY, BODY] Unauthorized, NotFound;
     PayInvoice: [ANY, PATH] MalformedRequest, InvalidTicketState;
 }

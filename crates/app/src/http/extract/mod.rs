@@ -8,6 +8,7 @@ mod json;
 mod login;
 mod path;
 mod query;
+mod raw;
 mod require;
 mod strict;
 
@@ -16,3 +17,4 @@ pub use json::Json;
 pub use login::Login;
 pub use path::Path;
 pub use query::Query;
+pub use raw::RawJson;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod dev;
+mod pushes;
 mod tickets;
 mod words;
 
@@ -9,6 +10,7 @@ pub use accounts::{
     LoginBody, LoginForm, Me, PasswordBody, RefreshBody, RegisterBody, Registered, TokenPair,
 };
 pub use dev::{PaidDto, PayQuery};
+pub use pushes::{PushBody, PushHeaders};
 pub use tickets::{
     IdempotencyHeader, InvoiceDto, ListQuery, OpenTicketBody, OpenedDto, OperationDto, ProofBody, StatusDto,
     TicketDetailDto, TicketDto, TicketPageDto,
