@@ -6,8 +6,9 @@ use std::sync::Arc;
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
 use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::Config;
 use tokio_postgres::config::Host;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::tls::{self, SslMode};
@@ -46,6 +47,9 @@ impl PgOptions {
         Parts::of(url.expose_secret())?.config().map(drop)
     }
 }
+
+/// The half of a connection that somebody has to drive.
+type BareConnection = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 /// Makes connections of one login.
 #[derive(Clone)]
@@ -99,12 +103,15 @@ impl Connector {
 
     /// Connects.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
-        let (client, connection) = self
-            .config
-            .connect(self.tls.clone())
-            .await
-            .map_err(|refusal| ConnectionError::BadConnection(reason(&refusal)))?;
+        let connected = self.connect_bare().await;
+        let (client, connection) =
+            connected.map_err(|refusal| ConnectionError::BadConnection(reason(&refusal)))?;
         AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    }
+
+    /// Connects, for whoever drives the connection and hears what the server says unasked.
+    pub(crate) async fn connect_bare(&self) -> Result<(Client, BareConnection), tokio_postgres::Error> {
+        self.config.connect(self.tls.clone()).await
     }
 
     /// Asks the server to end what a connection is doing; without an answer, its own timeouts will.
@@ -124,7 +131,7 @@ impl Connector {
 const COMMON_SETTINGS: &str = "-c search_path=public,pg_temp -c client_connection_check_interval=1s";
 
 /// The server's words, or what kind of failure it was; never what was sent.
-fn reason(refusal: &tokio_postgres::Error) -> String {
+pub(crate) fn reason(refusal: &tokio_postgres::Error) -> String {
     if let Some(answer) = refusal.as_db_error() {
         return format!("{} ({})", answer.message(), answer.code().code());
     }

@@ -116,6 +116,11 @@ impl PgPool {
         self.wait_timeout
     }
 
+    /// What makes the connections of this login.
+    pub(crate) const fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     /// The login, for error messages.
     pub(crate) fn user(&self) -> &str {
         self.connector.user()

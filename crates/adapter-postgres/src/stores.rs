@@ -10,6 +10,7 @@ use guiche_tickets::{OperationCatalogue, TicketStore};
 use guiche_users::UserStore;
 use guiche_webhooks::{DeliveryStore, EndpointStore};
 
+use crate::connect::Connector;
 use crate::operations::PgCatalogue;
 use crate::pool::PgPool;
 use crate::query::{PRUNED_AT_ONCE, in_batches, sql_call};
@@ -133,6 +134,11 @@ impl PgStores {
     /// [`StoreError`] when the database does not do it.
     pub async fn prune_sessions(&self, before: Timestamp) -> Result<u64, StoreError> {
         in_batches(|| self.worker.rows(PruneSessions { before, limit: PRUNED_AT_ONCE })).await
+    }
+
+    /// What makes the connection that hears what has changed.
+    pub(crate) const fn listener(&self) -> &Connector {
+        self.worker.connector()
     }
 
     /// The pools, of the app and of the workers.

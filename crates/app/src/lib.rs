@@ -9,6 +9,7 @@ pub mod config;
 pub mod database;
 pub mod health;
 pub mod http;
+pub mod live;
 pub mod logging;
 pub mod observed;
 pub mod sealing;

@@ -19,9 +19,11 @@ use crate::catalogue::RememberedCatalogue;
 use crate::config::{self, Config, ConfigError, GeneratedSecrets, JwtKeys, Spark};
 use crate::database::Database;
 use crate::health::{Check, Finding, Health, State};
+use crate::http::api::live::Stage;
 use crate::http::api::pushes::SparkPushes;
 use crate::http::api::{self, UseCases};
-use crate::http::{self, Limits, RouteTable, Surface, Timeouts};
+use crate::http::{self, Limits, RouteTable, ServerSettings, Surface, Timeouts};
+use crate::live::{Live, StreamBounds};
 use crate::observed::Observations;
 use crate::sealing;
 use crate::shutdown::Shutdown;
@@ -119,7 +121,7 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
         provider: payments.provider,
         payer: payments.payer,
         clock: Arc::clone(&clock),
-        timer,
+        timer: Arc::clone(&timer),
         ids: ids.clone(),
     };
     let tickets = Arc::new(Tickets::new(ports, TicketSettings::on(network(config))));
@@ -136,6 +138,11 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
 
     let mut workers = Workers::default();
     database.watch(&mut workers);
+    let bounds = StreamBounds::for_streams(ServerSettings::default().streams());
+    let live = Live::new(bounds, shutdown.clone());
+    let (listener, heard) = (Arc::clone(&live), stores.clone());
+    workers.spawn(|stop| listener.listen(heard, stop));
+    let stage = Arc::new(Stage { live, clock: Arc::clone(&clock), timer });
     let office = Office::new(Arc::clone(&tickets), stores.clone(), Arc::clone(&clock));
     let pushes = SparkPushes {
         secrets: config.push_secrets.clone(),
@@ -146,7 +153,7 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
     let messenger = Messenger::new(Arc::clone(&webhooks));
 
     let table = http::routes()
-        .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets, catalogue }))
+        .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets, catalogue, stage }))
         .merge(payments.routes)
         .merge(api::pushes::routes(pushes))
         .state(Arc::new(health))

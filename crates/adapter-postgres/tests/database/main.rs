@@ -18,6 +18,7 @@ mod failures;
 mod forgetting;
 mod isolation;
 mod migrations;
+mod notifications;
 mod plans;
 mod privileges;
 mod races;

@@ -69,7 +69,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
         webhook_standing",
     ),
     // Triggers need no privilege to run.
-    ("nobody", "refuse ticket_is_whole watch_invoice unwatch_invoice"),
+    ("nobody", "refuse ticket_is_whole watch_invoice unwatch_invoice tell_ticket_changed tell_sessions_ended"),
     // The administrator's, who is the owner.
     ("nobody", "add_operation begin_forgetting forget_user tickets_to_forget"),
 ];

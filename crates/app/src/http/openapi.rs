@@ -13,7 +13,7 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::api::dto::PaymentStatus;
-use super::api::{accounts, dev, operations, pushes, tickets};
+use super::api::{accounts, dev, live, operations, pushes, tickets};
 use super::codes::Code;
 use super::context::REQUEST_ID;
 use super::openapi_events::{EventsOut, TicketEvent, TicketEventData};
@@ -29,7 +29,7 @@ use super::{MEDIA_TYPE, probes};
     paths(
         accounts::register, accounts::login, accounts::refresh, accounts::logout, accounts::change_password, accounts::me,
         operations::list, operations::get, operations::get_by_name,
-        tickets::open, tickets::list, tickets::get, tickets::confirm_payment, tickets::fresh_invoice, tickets::cancel,
+        tickets::open, tickets::list, tickets::get, live::follow, tickets::confirm_payment, tickets::fresh_invoice, tickets::cancel,
         tickets::payment_proof,
         pushes::spark,
         dev::pay,

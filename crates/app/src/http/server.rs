@@ -33,6 +33,14 @@ pub struct ServerSettings {
     pub drain: Duration,
 }
 
+impl ServerSettings {
+    /// How many connections may be occupied by streams: half of them, since requests need some too.
+    #[must_use]
+    pub const fn streams(&self) -> usize {
+        self.workers.saturating_mul(self.connections_per_worker) / 2
+    }
+}
+
 impl Default for ServerSettings {
     /// As many connections as there can be open files, less a reserve for everything else; at most 10,000 per thread.
     fn default() -> Self {

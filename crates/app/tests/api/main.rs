@@ -19,6 +19,7 @@ mod idempotency;
 mod isolation;
 mod limits;
 mod lists;
+mod live;
 mod operations;
 mod outages;
 mod payments;

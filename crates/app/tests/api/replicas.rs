@@ -28,6 +28,8 @@ pub(crate) fn calls<'a>(
     add("GET", "/api/v1/tickets", Box::new(|| app.get("/api/v1/tickets")));
     add("POST", "/api/v1/tickets", Box::new(|| app.post("/api/v1/tickets").body(&order())));
     add("GET", "/api/v1/tickets/{id}", Box::new(|| app.get(&path_of(ticket, ""))));
+    let path = path_of(ticket, "/events");
+    add("GET", "/api/v1/tickets/{id}/events", Box::new(move || app.get(&path)));
     for action in ["confirm-payment", "invoice", "cancel"] {
         let path = path_of(ticket, &format!("/{action}"));
         add("POST", &format!("/api/v1/tickets/{{id}}/{action}"), Box::new(move || app.post(&path)));

@@ -186,6 +186,17 @@ impl TestApp {
         database.close().await.unwrap();
     }
 
+    /// What ends first when a process is told to stop, ends now.
+    pub(crate) fn begin_shutdown(&self) {
+        self.shutdown.begin();
+    }
+
+    /// From now on the office works by itself.
+    pub(crate) fn start_office(&mut self) {
+        let (_, workers, _) = self.parts.as_mut().unwrap();
+        self.office.start(workers);
+    }
+
     /// What the office does by itself every few seconds.
     pub(crate) async fn watch(&self) {
         self.office.clone().watch().await.unwrap();

@@ -5,6 +5,7 @@ mod caller;
 mod cursor;
 pub mod dev;
 pub mod dto;
+pub mod live;
 pub(super) mod operations;
 pub mod pushes;
 mod refusals;
@@ -18,7 +19,7 @@ use guiche_users::Accounts;
 use super::routes::RouteTable;
 use crate::catalogue::RememberedCatalogue;
 
-pub use caller::SignedIn;
+pub use caller::{SignedIn, SignedInUntil};
 
 /// The use cases behind `/api/v1`.
 #[derive(Clone)]
@@ -29,12 +30,18 @@ pub struct UseCases {
     pub tickets: Arc<Tickets>,
     /// The operations, as everybody reads them.
     pub catalogue: Arc<RememberedCatalogue>,
+    /// Live status.
+    pub stage: Arc<live::Stage>,
 }
 
 /// The routes with their use cases.
 #[must_use]
 pub fn routes(use_cases: UseCases) -> RouteTable {
-    table().state(use_cases.accounts).state(use_cases.tickets).state(use_cases.catalogue)
+    table()
+        .state(use_cases.accounts)
+        .state(use_cases.tickets)
+        .state(use_cases.catalogue)
+        .state(use_cases.stage)
 }
 
 /// The routes alone, as the documentation needs them.
@@ -52,6 +59,7 @@ pub(super) fn table() -> RouteTable {
         .post("/api/v1/tickets", tickets::open)
         .get("/api/v1/tickets", tickets::list)
         .get("/api/v1/tickets/{id}", tickets::get)
+        .get("/api/v1/tickets/{id}/events", live::follow)
         .post("/api/v1/tickets/{id}/confirm-payment", tickets::confirm_payment)
         .post("/api/v1/tickets/{id}/invoice", tickets::fresh_invoice)
         .post("/api/v1/tickets/{id}/cancel", tickets::cancel)

@@ -48,6 +48,7 @@ refusals! {
         InvalidFields, IdempotencyKeyReused, InvoiceCreationFailed, PaymentProviderUnavailable;
     ListTickets: [ANY, LOGIN] MalformedRequest;
     GetTicket: [ANY, LOGIN, PATH] TicketNotFound;
+    FollowTicket: [ANY, LOGIN, PATH] MalformedRequest, TicketNotFound;
     ConfirmPayment: [ANY, LOGIN, PATH] TicketNotFound, PaymentProviderUnavailable;
     FreshInvoice: [ANY, LOGIN, PATH] InvalidIdempotencyKey, TicketNotFound, InvalidTicketState,
         IdempotencyKeyInUse, InvoiceCreationFailed, PaymentProviderUnavailable;

@@ -130,7 +130,9 @@ async fn paths_that_lead_nowhere() {
 async fn queries_that_nobody_can_read_break_nothing() {
     let scene = Scene::new().await;
     let before = scene.app.world.contents().await;
-    for (method, pattern) in scene.app.routes.iter().filter(|(method, _)| method == "GET") {
+    // A stream has no end to wait for.
+    let is_read = |(method, path): &&(String, String)| method == "GET" && !path.ends_with("/events");
+    for (method, pattern) in scene.app.routes.iter().filter(is_read) {
         for query in [
             "?",
             "?&&&",

@@ -12,7 +12,7 @@ pub use accounts::{
 pub use dev::{PaidDto, PayQuery};
 pub use pushes::{PushBody, PushHeaders};
 pub use tickets::{
-    IdempotencyHeader, InvoiceDto, ListQuery, OpenTicketBody, OpenedDto, OperationDto, ProofBody, StatusDto,
-    TicketDetailDto, TicketDto, TicketPageDto,
+    IdempotencyHeader, InvoiceDto, LastEventHeader, ListQuery, OpenTicketBody, OpenedDto, OperationDto,
+    ProofBody, StatusDto, TicketDetailDto, TicketDto, TicketPageDto,
 };
 pub use words::{InvoiceStatus, PaymentStatus};

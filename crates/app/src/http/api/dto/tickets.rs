@@ -274,3 +274,13 @@ pub struct IdempotencyHeader {
     #[param(rename = "Idempotency-Key", value_type = String, required = false)]
     idempotency_key: Option<String>,
 }
+
+/// The header with which a client goes on where its last stream ended.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what the stream reads")]
+pub struct LastEventHeader {
+    /// The `id` of the last event: the present state is left out if it is that one.
+    #[param(rename = "Last-Event-ID", value_type = String, required = false)]
+    last_event_id: Option<String>,
+}
