@@ -62,7 +62,7 @@ pub(in crate::http) async fn follow(
     let last_event = last_event_id(request.headers())?;
     let following = stage.live.follow(id, caller.user_id)?;
     let reader = Reader { tickets: tickets.into_inner(), stage: stage.into_inner(), caller, id };
-    let ticket = reader.tickets.get(caller, id).await?;
+    let ticket = reader.now().await?;
     let stream = Stream::begin(reader, following, until, &ticket, last_event)?;
     let stream = futures::stream::unfold(stream, |mut stream| async move {
         stream.next().await.map(|bytes| (Ok::<_, Infallible>(bytes), stream))
@@ -111,13 +111,17 @@ struct Reader {
 }
 
 impl Reader {
-    /// The ticket as it is now, as soon as it is this reader's turn. What storage cannot do at the moment is tried again.
+    /// The ticket as it is now, as soon as it is this reader's turn. The first reading waits for one too: after a restart
+    /// everybody comes back at once, and requests should not have to wait for them.
+    async fn now(&self) -> Result<Ticket, TicketError> {
+        let _turn = self.stage.live.turn().await;
+        self.tickets.get(self.caller, self.id).await
+    }
+
+    /// As [`now`](Self::now), and what storage cannot do at the moment is tried again.
     async fn read(self) -> Result<Ticket, TicketError> {
         loop {
-            let turn = self.stage.live.turn().await;
-            let outcome = self.tickets.get(self.caller, self.id).await;
-            drop(turn);
-            match outcome {
+            match self.now().await {
                 Err(TicketError::Store(StoreError::Unavailable(_) | StoreError::Conflict)) => {
                     self.stage.timer.sleep(READ_AGAIN_AFTER).await;
                 }

@@ -145,3 +145,45 @@ fn changed_invoice(body: PushBody) -> Result<Option<InvoiceId>, ApiError> {
         ApiError::malformed_at(FieldProblem::new("/data/invoice_id", "invalid_format", detail))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use guiche_kernel::testing::{ManualClock, SeededRandomness};
+    use guiche_kernel::{Ids, UserId};
+    use guiche_tickets::testing::{
+        FakeGateway, MemoryCatalogue, MemoryStore, license_form, license_operation,
+    };
+    use guiche_tickets::{Network, OpenTicket, OperationId, TicketPorts, TicketSettings};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_push_about_an_invoice_of_ours_wakes_a_watcher_and_no_other_does() {
+        let (clock, store) = (Arc::new(ManualClock::default()), MemoryStore::new());
+        let ids = Ids::new(clock.clone(), Arc::new(SeededRandomness::new(1)));
+        let caller = store.add_account(UserId::new(ids.uuid()));
+        let gateway = Arc::new(FakeGateway::on(Network::Regtest));
+        let ports = TicketPorts {
+            store: Arc::new(store),
+            catalogue: Arc::new(MemoryCatalogue::of(vec![license_operation()])),
+            provider: gateway.clone(),
+            payer: gateway,
+            clock: clock.clone(),
+            timer: clock.clone(),
+            ids,
+        };
+        let tickets = Arc::new(Tickets::new(ports, TicketSettings::on(Network::Regtest)));
+        let order = OpenTicket { caller, operation: OperationId::new(1), form: license_form(), key: None };
+        let opened = tickets.open(order).await.unwrap();
+        let ours = tickets.invoice(caller.into(), &opened.payment_hash).await.unwrap().unwrap().id;
+        let pushes = SparkPushes { secrets: Vec::new(), tickets, clock, watchers: Wake::default() };
+        let woken = async |id: &str, invoice: InvoiceId| {
+            pushes.note(id.to_owned(), invoice).await.unwrap();
+            pushes.watchers.woken().now_or_never().is_some()
+        };
+        assert!(!woken("one", InvoiceId::parse("somebody:elses").unwrap()).await);
+        assert!(woken("two", ours.clone()).await);
+        assert!(!woken("two", ours).await, "a duplicate");
+    }
+}
