@@ -13,6 +13,7 @@ mod pool;
 mod query;
 mod roles;
 mod schema;
+mod sealed;
 mod stores;
 mod tickets;
 mod tls;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Timestamptz};
-use guiche_kernel::{StoreError, Timestamp};
+use guiche_kernel::{SealedColumn, StoreError, Timestamp};
 use guiche_tickets::{OperationCatalogue, TicketStore};
 use guiche_users::UserStore;
 use guiche_webhooks::{DeliveryStore, EndpointStore};
@@ -18,7 +18,7 @@ use crate::roles::{self, Purpose};
 use crate::tickets::{OpeningGroup, PgTicketStore};
 use crate::users::PgUserStore;
 use crate::webhooks::PgWebhooks;
-use crate::{ConnectError, PgOptions, RoleError, migrate};
+use crate::{ConnectError, PgOptions, RoleError, migrate, sealed};
 
 sql_call! {
     struct PruneSessions = "prune_sessions" {
@@ -94,6 +94,12 @@ impl PgStores {
     #[must_use]
     pub fn deliveries(&self) -> Arc<dyn DeliveryStore> {
         Arc::new(PgWebhooks::new(self.worker.clone()))
+    }
+
+    /// Every column that holds sealed values, for the rotation of their keys.
+    #[must_use]
+    pub fn sealed_columns(&self) -> Vec<Arc<dyn SealedColumn>> {
+        sealed::columns(&self.worker)
     }
 
     /// Refuses logins that row-level security does not bind: a superuser, `BYPASSRLS`, the owner, a member of one of these or

@@ -25,4 +25,5 @@ mod races;
 mod roles;
 mod runtimes;
 mod scene;
+mod sealed;
 mod webhooks;
