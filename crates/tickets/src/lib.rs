@@ -35,6 +35,8 @@ pub use operation::{Operation, OperationId};
 pub use payment::{HexError, PaymentFact, PaymentHash, Preimage};
 pub use ports::*;
 pub use record::{TicketChanges, TicketRecord};
-pub use service::{FreshInvoice, OpenTicket, Opened, TicketPorts, TicketSettings, Tickets, WatchReport};
+pub use service::{
+    FreshInvoice, OpenTicket, Opened, Reconciled, TicketPorts, TicketSettings, Tickets, WatchReport,
+};
 pub use status::{InvoiceStatus, TicketStatus, UnknownStatus};
 pub use ticket::{Applied, InvalidState, Ticket, TicketId};

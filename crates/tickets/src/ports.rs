@@ -133,6 +133,10 @@ pub trait TicketStore: Send + Sync {
         limit: Limit,
     ) -> Result<Vec<RefundDue>, StoreError>;
 
+    /// For workers: how many [`list_refunds`](Self::list_refunds) would give in all, by their reasons; a reason that none
+    /// has is left out.
+    async fn count_refunds(&self) -> Result<Vec<(InvoiceStatus, u64)>, StoreError>;
+
     /// For workers: forgets idempotency claims last touched (claimed or taken over) before the given moment; returns how
     /// many.
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError>;

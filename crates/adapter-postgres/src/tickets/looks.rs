@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use guiche_kernel::{Limit, StoreError, Timestamp, UserId};
-use guiche_tickets::{DueLook, NextLook, PaymentHash, Push, PushNoted, RefundDue, TicketId};
+use guiche_tickets::{DueLook, InvoiceStatus, NextLook, PaymentHash, Push, PushNoted, RefundDue, TicketId};
 use uuid::Uuid;
 
 use super::rows;
@@ -179,6 +179,28 @@ pub(super) async fn list_refunds(
             })
         })
         .collect()
+}
+
+/// The condition is the one of the index, word for word.
+pub(super) async fn count_refunds(worker: &PgPool) -> Result<Vec<(InvoiceStatus, u64)>, StoreError> {
+    const COUNT: &str = "
+        SELECT i.status::text AS reason, count(*) AS total FROM invoices i
+        WHERE i.status IN ('paid_late', 'paid_after_cancel', 'paid_surplus') AND i.refunded_at IS NULL
+        GROUP BY i.status";
+    let rows: Vec<RefundCount> = worker.rows(diesel::sql_query(COUNT)).await?;
+    let counted = |row: RefundCount| {
+        let total = u64::try_from(row.total).map_err(|_| StoreError::corrupt("a negative count"))?;
+        Ok((rows::word(&row.reason)?, total))
+    };
+    rows.into_iter().map(counted).collect()
+}
+
+#[derive(QueryableByName)]
+struct RefundCount {
+    #[diesel(sql_type = Text)]
+    reason: String,
+    #[diesel(sql_type = BigInt)]
+    total: i64,
 }
 
 pub(super) async fn prune_pushes(worker: &PgPool, before: Timestamp) -> Result<u64, StoreError> {

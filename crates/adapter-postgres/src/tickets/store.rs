@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use guiche_kernel::{Actor, Caller, Limit, StoreError, Timestamp, Tx};
 use guiche_tickets::{
-    Claim, ClaimOutcome, ClaimRequest, Cursor, DueLook, Fingerprint, IdempotencyKey, NextLook, OperationId,
-    PageStart, PaymentHash, Push, PushNoted, RefundDue, Release, Route, Ticket, TicketEvent, TicketId,
-    TicketPage, TicketQuery, TicketStatus, TicketStore, TicketSummary, TicketTx,
+    Claim, ClaimOutcome, ClaimRequest, Cursor, DueLook, Fingerprint, IdempotencyKey, InvoiceStatus, NextLook,
+    OperationId, PageStart, PaymentHash, Push, PushNoted, RefundDue, Release, Route, Ticket, TicketEvent,
+    TicketId, TicketPage, TicketQuery, TicketStatus, TicketStore, TicketSummary, TicketTx,
 };
 use uuid::Uuid;
 
@@ -229,6 +229,10 @@ impl TicketStore for PgTicketStore {
 
     async fn list_refunds(&self, after: After, limit: Limit) -> Result<Vec<RefundDue>, StoreError> {
         looks::list_refunds(&self.worker, after, limit).await
+    }
+
+    async fn count_refunds(&self) -> Result<Vec<(InvoiceStatus, u64)>, StoreError> {
+        looks::count_refunds(&self.worker).await
     }
 
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {

@@ -1,11 +1,12 @@
 //! The use cases of the window. [`Tickets`] is what an application holds; each file beside this one is one concern:
-//! opening (with idempotency), fresh invoices, everything that looks for money, the watcher, and what the office does
-//! about money that must go back.
+//! opening (with idempotency), fresh invoices, everything that looks for money, the watcher, a look at everything by
+//! hand, and what the office does about money that must go back.
 
 mod attempt;
 mod invoicing;
 mod money;
 mod opening;
+mod reconciling;
 mod refunding;
 mod watching;
 
@@ -22,6 +23,7 @@ use crate::{
 
 pub use invoicing::FreshInvoice;
 pub use opening::{OpenTicket, Opened};
+pub use reconciling::Reconciled;
 pub use watching::WatchReport;
 
 /// What the use cases need from outside.

@@ -1,40 +1,17 @@
-//! What the operator does by hand: asking about tickets of any age, and noting that money went back.
+//! Money that must go back: what there is of it, and that it went.
 
 use guiche_kernel::{Actor, Limit, Timestamp, finish};
 
 use super::Tickets;
-use crate::{Applied, DueLook, PaymentHash, RefundDue, Ticket, TicketError, TicketId, TicketTx};
+use crate::{Applied, InvoiceStatus, PaymentHash, RefundDue, Ticket, TicketError, TicketId, TicketTx};
 
 impl Tickets {
-    /// Asks the provider about every unpaid invoice of a ticket, whatever its age.
+    /// Any ticket, as the office sees it.
     ///
     /// # Errors
-    /// [`TicketError::NotFound`]; [`TicketError::Gateway`] when the provider could not be asked about one of them and
-    /// the ticket is unpaid (what was found is kept all the same); [`TicketError::Store`].
-    pub async fn reconcile(&self, id: TicketId) -> Result<Ticket, TicketError> {
-        let ticket = self.get_as(Actor::Worker, id).await?;
-        self.look(&*self.ports.provider, Actor::Worker, ticket, None).await
-    }
-
-    /// How many unpaid invoices were issued since then.
-    ///
-    /// # Errors
-    /// [`TicketError::Store`].
-    pub async fn count_unpaid(&self, since: Timestamp) -> Result<u64, TicketError> {
-        Ok(self.ports.store.count_unpaid(since).await?)
-    }
-
-    /// Unpaid invoices issued since then, oldest first; the next page comes after the last one's moment and hash.
-    ///
-    /// # Errors
-    /// [`TicketError::Store`].
-    pub async fn unpaid(
-        &self,
-        since: Timestamp,
-        after: Option<(Timestamp, PaymentHash)>,
-        limit: Limit,
-    ) -> Result<Vec<DueLook>, TicketError> {
-        Ok(self.ports.store.list_unpaid(since, after, limit).await?)
+    /// [`TicketError::NotFound`], [`TicketError::Store`].
+    pub async fn of_anybody(&self, id: TicketId) -> Result<Ticket, TicketError> {
+        self.get_as(Actor::Worker, id).await
     }
 
     /// Money that must go back, oldest first; the next page comes after the last one's moment and hash.
@@ -47,6 +24,14 @@ impl Tickets {
         limit: Limit,
     ) -> Result<Vec<RefundDue>, TicketError> {
         Ok(self.ports.store.list_refunds(after, limit).await?)
+    }
+
+    /// How many payments must go back, for each reason that there is one for.
+    ///
+    /// # Errors
+    /// [`TicketError::Store`].
+    pub async fn count_refunds_due(&self) -> Result<Vec<(InvoiceStatus, u64)>, TicketError> {
+        Ok(self.ports.store.count_refunds().await?)
     }
 
     /// The office has given the money of an invoice back.

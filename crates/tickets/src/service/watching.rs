@@ -118,7 +118,11 @@ impl Tickets {
     }
 
     /// `None` when the ticket is gone since: its owner was deleted.
-    async fn apply_found(&self, look: &DueLook, finding: Finding) -> Result<Option<Ticket>, TicketError> {
+    pub(super) async fn apply_found(
+        &self,
+        look: &DueLook,
+        finding: Finding,
+    ) -> Result<Option<Ticket>, TicketError> {
         match self.apply(Actor::Worker, look.ticket_id, &[finding]).await {
             Ok(ticket) => Ok(Some(ticket)),
             Err(TicketError::NotFound(_)) => Ok(None),

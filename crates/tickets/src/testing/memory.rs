@@ -236,6 +236,10 @@ impl TicketStore for MemoryStore {
         Ok(self.lock().list_refunds(after, limit))
     }
 
+    async fn count_refunds(&self) -> Result<Vec<(InvoiceStatus, u64)>, StoreError> {
+        Ok(self.lock().count_refunds())
+    }
+
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
         Ok(self.lock().claims.prune(before))
     }

@@ -101,8 +101,22 @@ impl State {
         after: Option<(Timestamp, PaymentHash)>,
         limit: Limit,
     ) -> Vec<RefundDue> {
-        let mut refunds: Vec<RefundDue> = self
-            .tickets
+        let mut refunds = self.refunds();
+        refunds.retain(|refund| after.is_none_or(|after| (refund.paid_at, refund.payment_hash) > after));
+        refunds.sort_by_key(|refund| (refund.paid_at, refund.payment_hash));
+        refunds.truncate(limit.get().into());
+        refunds
+    }
+
+    pub(super) fn count_refunds(&self) -> Vec<(InvoiceStatus, u64)> {
+        let refunds = self.refunds();
+        let count = |reason| refunds.iter().filter(|refund| refund.reason == reason).map(|_| 1).sum();
+        let counted = InvoiceStatus::ALL.iter().map(|reason| (*reason, count(*reason)));
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn refunds(&self) -> Vec<RefundDue> {
+        self.tickets
             .values()
             .flat_map(|(record, invoices)| invoices.iter().map(move |invoice| (record, invoice)))
             .filter_map(|(record, invoice)| {
@@ -116,11 +130,7 @@ impl State {
                     paid_at: payment.paid_at,
                 })
             })
-            .filter(|refund| after.is_none_or(|after| (refund.paid_at, refund.payment_hash) > after))
-            .collect();
-        refunds.sort_by_key(|refund| (refund.paid_at, refund.payment_hash));
-        refunds.truncate(limit.get().into());
-        refunds
+            .collect()
     }
 
     fn unpaid(&self) -> Vec<DueLook> {

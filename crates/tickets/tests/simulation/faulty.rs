@@ -175,6 +175,9 @@ impl TicketStore for Store {
     ) -> Result<Vec<RefundDue>, StoreError> {
         self.inner.list_refunds(after, limit).await
     }
+    async fn count_refunds(&self) -> Result<Vec<(InvoiceStatus, u64)>, StoreError> {
+        self.inner.count_refunds().await
+    }
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.inner.prune_claims(before).await
     }

@@ -11,7 +11,7 @@ use guiche_tickets::testing::{FakeGateway, MemoryStore};
 use guiche_tickets::{
     Claim, ClaimOutcome, ClaimRequest, DueLook, Fingerprint, GatewayError, IdempotencyKey, InvoiceGateway,
     InvoiceId, InvoiceStatus, IssuedInvoice, Network, NewInvoice, NextLook, Opened, PaymentHash,
-    ProviderStatus, Push, PushNoted, RefundDue, Release, Route, Ticket, TicketError, TicketEvent,
+    ProviderStatus, Push, PushNoted, Reconciled, RefundDue, Release, Route, Ticket, TicketError, TicketEvent,
     TicketEventKind, TicketId, TicketPage, TicketQuery, TicketStatus, TicketStore, TicketTx, WatchReport,
 };
 
@@ -96,6 +96,10 @@ impl TicketStore for Damaged {
     ) -> Result<Vec<RefundDue>, StoreError> {
         self.inner.list_refunds(after, limit).await
     }
+    async fn count_refunds(&self) -> Result<Vec<(InvoiceStatus, u64)>, StoreError> {
+        self.inner.count_refunds().await
+    }
+
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.inner.prune_claims(before).await
     }
@@ -207,8 +211,14 @@ async fn after_a_week_only_a_reconciliation_finds_it() {
     office.advance(86_400);
     office.watch().await;
     assert_eq!(office.gateway.status_calls(), asked);
-    let ticket = office.tickets.reconcile(opened.ticket_id).await.unwrap();
+    let [look] = <[_; 1]>::try_from(office.tickets.unpaid_of(opened.ticket_id).await.unwrap()).unwrap();
+    office.gateway.set_down(true);
+    assert_eq!(office.tickets.reconcile_invoice(&look).await.unwrap(), Reconciled::Unanswered);
+    office.gateway.set_down(false);
+    assert_eq!(office.tickets.reconcile_invoice(&look).await.unwrap(), Reconciled::RefundDue);
+    let ticket = office.tickets.of_anybody(opened.ticket_id).await.unwrap();
     assert_eq!(ticket.status(), TicketStatus::RefundDue);
+    assert_eq!(office.tickets.unpaid_of(opened.ticket_id).await.unwrap(), []);
 }
 
 /// Payments that were made while the provider was away are found within a minute of its return.

@@ -281,6 +281,8 @@ pub async fn refunds_are_listed_until_the_money_went_back(fixture: &impl StoreFi
         assert_eq!(refund.payment_hash, ticket.invoices()[0].payment_hash);
     }
     let (hash, now) = (late[0].invoices()[0].payment_hash, world.now());
+    assert_eq!(store.count_refunds().await.expect("counted"), [(InvoiceStatus::PaidLate, 2)]);
     change(&store, late[0].id(), |ticket| ticket.mark_refunded(&hash, now).expect("due")).await;
     assert_eq!(store.list_refunds(None, Limit::default()).await.expect("listed"), second);
+    assert_eq!(store.count_refunds().await.expect("counted"), [(InvoiceStatus::PaidLate, 1)]);
 }
