@@ -12,6 +12,7 @@ pub mod http;
 pub mod live;
 pub mod logging;
 pub mod observed;
+pub mod rotation;
 pub mod sealing;
 pub mod serve;
 pub mod service_manager;

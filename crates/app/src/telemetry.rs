@@ -86,6 +86,7 @@ fn describe() {
         metrics::Unit::Seconds,
         "How long the oldest event has been waiting for an endpoint to take it."
     );
+    metrics::describe_gauge!("refunds_due", "Payments that must go back to whoever made them, by why.");
     metrics::describe_gauge!("webhook_endpoints", "Endpoints, by whether they are told.");
     metrics::describe_gauge!("guiche_build_info", "Always 1; the labels say what runs.");
     metrics::gauge!("guiche_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);

@@ -161,6 +161,20 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
     Ok(Wired { table, surface: Arc::new(surface), workers, office, messenger, webhooks, database })
 }
 
+/// The window alone, for a command beside the server: it asks the same provider and keeps the same books.
+///
+/// # Errors
+/// When the provider's settings make no sense.
+pub fn tickets(config: &Config, stores: &PgStores, world: &World) -> Result<Arc<Tickets>, BoxError> {
+    let payments = payments(config, world)?;
+    let World { clock, timer, randomness } = world.clone();
+    let ids = Ids::new(Arc::clone(&clock), randomness);
+    let catalogue = stores.operations();
+    let Payments { provider, payer, .. } = payments;
+    let ports = TicketPorts { store: stores.tickets(), catalogue, provider, payer, clock, timer, ids };
+    Ok(Arc::new(Tickets::new(ports, TicketSettings::on(network(config)))))
+}
+
 /// The Lightning provider in its two views, and the routes that come with it.
 struct Payments {
     provider: Arc<dyn InvoiceGateway>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use guiche_adapter_postgres::PgStores;
 use guiche_kernel::{BoxError, Clock};
-use guiche_tickets::Tickets;
+use guiche_tickets::{InvoiceStatus, Tickets};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -21,9 +21,18 @@ const WATCHERS: usize = 4;
 const LOOKS_AT_A_STEP: u16 = 128;
 /// While storage is away, nobody needs five lines of log a second.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(5);
+/// How often it is counted what must go back to citizens.
+const COUNT_REFUNDS_EVERY: Duration = Duration::from_secs(30);
 const PRUNE_EVERY: Duration = Duration::from_secs(15 * 60);
 /// The contract says at least 24 hours; the margin is for clocks that differ.
 const KEEP_CLAIMS: Duration = Duration::from_secs(25 * 3600);
+
+/// Why money must go back, as the metrics and the commands call it.
+pub(crate) const REFUND_REASONS: [(InvoiceStatus, &str); 3] = [
+    (InvoiceStatus::PaidLate, "late"),
+    (InvoiceStatus::PaidAfterCancel, "after_cancellation"),
+    (InvoiceStatus::PaidSurplus, "surplus"),
+];
 
 /// Background tasks. They outlive the last request, and end at their own next step.
 #[derive(Debug, Default)]
@@ -95,6 +104,8 @@ impl Office {
             let wake = self.wake();
             workers.spawn(|stop| every_or_woken(WATCH_EVERY, stop, wake, move || watcher.clone().watch()));
         }
+        let teller = self.clone();
+        workers.spawn(|stop| every(COUNT_REFUNDS_EVERY, stop, move || teller.clone().count_refunds()));
         let pruner = self.clone();
         let prune = move || pruner.clone().prune();
         workers.spawn(|stop| every(PRUNE_EVERY, stop, prune));
@@ -128,6 +139,21 @@ impl Office {
                 return Ok(());
             }
         }
+    }
+
+    /// Puts into the metrics how many payments must go back.
+    ///
+    /// # Errors
+    /// When storage does not do its part.
+    pub async fn count_refunds(self) -> Result<(), BoxError> {
+        let due = self.tickets.count_refunds_due().await?;
+        // A reason that none has any more is told as well: a gauge stays where it was left.
+        for (reason, word) in REFUND_REASONS {
+            let count = due.iter().find(|(counted, _)| *counted == reason).map_or(0, |(_, count)| *count);
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            metrics::gauge!("refunds_due", "reason" => word).set(f64::from(count));
+        }
+        Ok(())
     }
 
     /// Forgets what nobody may ask for any more.

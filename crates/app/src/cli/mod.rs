@@ -9,11 +9,15 @@ mod demo;
 mod doctor;
 mod failure;
 mod healthcheck;
+mod keys;
 mod migrate;
+mod moments;
 mod openapi;
 mod operations;
 mod output;
 mod progress;
+mod reconcile;
+mod refunds;
 mod serve;
 mod settings;
 mod users;
@@ -28,9 +32,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use guiche_adapter_postgres::PgAdministration;
+use guiche_adapter_postgres::{PgAdministration, PgStores};
 
 use crate::administration::Administration;
+use crate::config::Config;
+use crate::database::Database;
 use crate::logging;
 use failure::Failure;
 use progress::busy;
@@ -74,6 +80,14 @@ enum Command {
     /// Do what a citizen has a right to, as the owner of the tables
     #[command(subcommand)]
     Users(users::Command),
+    /// The keys under which secrets are sealed at rest
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Ask the provider about unpaid invoices, whatever their age
+    Reconcile(reconcile::Options),
+    /// Money that must go back
+    #[command(subcommand)]
+    Refunds(refunds::Command),
     /// Print what a shell needs to complete the command line
     Completions(completions::Options),
     /// Who is told of events, and how that goes
@@ -112,6 +126,9 @@ fn dispatch(command: &Command, given: &Given) -> Result<(), Failure> {
         Command::Doctor(options) => doctor::run(options, given),
         Command::Operations(command) => operations::run(command, given),
         Command::Users(command) => users::run(command, given),
+        Command::Keys(command) => keys::run(command, given),
+        Command::Reconcile(options) => reconcile::run(options, given),
+        Command::Refunds(command) => refunds::run(command, given),
         Command::Completions(options) => completions::run(options),
         Command::Webhooks(options) => webhooks::run(options, given),
         Command::Openapi => openapi::run(),
@@ -121,6 +138,26 @@ fn dispatch(command: &Command, given: &Given) -> Result<(), Failure> {
 /// Several threads, because the migrations block theirs.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Does something on the database as the server's workers do, whether or not a server runs, and closes it whatever came of
+/// it.
+fn beside_the_server<T>(
+    given: &Given,
+    work: impl AsyncFnOnce(&Config, &PgStores) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut config = given.config()?;
+    // Standard error is for whoever typed this.
+    "warn".clone_into(&mut config.log.filter);
+    logging::start(&config.log)?;
+    runtime()?.block_on(async {
+        let opening = busy("opening the database".to_owned());
+        let database = Database::open(&config).await?;
+        drop(opening);
+        let outcome = work(&config, &database.stores).await;
+        database.close().await?;
+        outcome
+    })
 }
 
 /// Does something as the owner of the tables, and closes the database whatever came of it.

@@ -29,6 +29,12 @@ impl Database {
         self.runtime.block_on(async { self.superuser().await.query_one(sql, &[]).await.unwrap().get(0) })
     }
 
+    /// Two texts of each row.
+    pub(crate) fn rows(&self, sql: &str) -> Vec<(String, String)> {
+        let rows = self.runtime.block_on(async { self.superuser().await.query(sql, &[]).await.unwrap() });
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+
     async fn superuser(&self) -> Client {
         let (client, connection) = tokio_postgres::connect(&self.inner.superuser_url(), NoTls).await.unwrap();
         tokio::spawn(connection);

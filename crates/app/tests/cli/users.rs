@@ -8,7 +8,7 @@ use crate::world::{Server, World};
 const EMAIL: &str = "ana@example.org";
 
 /// Somebody with one ticket; returns it.
-fn citizen(world: &World, server: &Server, email: &str) -> Value {
+pub(crate) fn citizen(world: &World, server: &Server, email: &str) -> Value {
     let account = json!({"email": email, "password": "a horse with two names"});
     server.post(world, "/api/v1/auth/register", None, &account);
     let session = server.post(world, "/api/v1/auth/login", None, &account);

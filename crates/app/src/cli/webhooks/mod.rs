@@ -15,6 +15,7 @@ use guiche_webhooks::{
 use secrecy::ExposeSecret as _;
 
 use super::failure::Failure;
+use super::moments::duration;
 use super::output::print;
 use super::runtime;
 use super::settings::Given;
@@ -197,30 +198,9 @@ fn limit(text: &str) -> Result<Limit, String> {
     text.parse().ok().and_then(|rows| Limit::try_new(rows).ok()).ok_or_else(expected)
 }
 
-/// A whole number and its unit.
-fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || "must be a number and a unit, like 90s, 30m, 24h or 7d".to_owned();
-    let (unit, seconds) = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)]
-        .into_iter()
-        .find(|(unit, _)| text.ends_with(unit))
-        .ok_or_else(expected)?;
-    let number: u64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(expected)?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(expected)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_a_unit() {
-        for (text, seconds) in [("90s", 90), ("30m", 1_800), ("24h", 86_400), ("7d", 604_800), ("0s", 0)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for wrong in ["", "h", "24", "1.5h", "-1h", "1w", "99999999999999999999d", "18446744073709551615d"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn what_nobody_can_subscribe_to_is_not_offered() {
