@@ -95,11 +95,15 @@ impl World {
 
     /// Starts the service on a database of the cluster, and returns when it is ready.
     pub(crate) fn serve(&self, database: &Database) -> Result<Service, BoxError> {
-        let home = self.home_of(database);
-        let mut command = self.command(&home);
+        Service::start(self.on(database), &self.home_of(database))
+    }
+
+    /// The program on a database of the cluster.
+    pub(crate) fn on(&self, database: &Database) -> Command {
+        let mut command = self.command(&self.home_of(database));
         command.env("DATABASE_URL", self.cluster.url("guiche_app", &database.name));
         command.env("DATABASE_WORKER_URL", self.cluster.url("guiche_worker", &database.name));
-        Service::start(command, &home)
+        command
     }
 
     /// Starts the service on a private database of its own below `name`, and returns when it is ready.

@@ -9,6 +9,7 @@ mod opening;
 mod operations;
 mod paying;
 mod reading;
+mod rotation;
 mod starting;
 mod storm;
 
@@ -21,8 +22,19 @@ use crate::results::Results;
 /// Those that are rows of the table.
 const CALLS: [&str; 6] = ["operations", "login", "open", "get", "list", "confirm"];
 /// All, in their order.
-pub(crate) const NAMES: [&str; 10] =
-    ["operations", "login", "open", "get", "list", "confirm", "memory", "storm", "growth", "start"];
+pub(crate) const NAMES: [&str; 11] = [
+    "operations",
+    "login",
+    "open",
+    "get",
+    "list",
+    "confirm",
+    "memory",
+    "storm",
+    "growth",
+    "rotation",
+    "start",
+];
 
 /// How many measurements there will be; calls are measured at both numbers of connections.
 pub(crate) fn steps(options: &Options) -> u64 {
@@ -47,6 +59,7 @@ pub(crate) async fn run(bench: &Bench<'_>, results: &mut Results) -> Result<(), 
             "memory" => results.figures.push(starting::memory(bench)?),
             "storm" => results.figures.push(storm::run(bench)?),
             "growth" => results.figures.push(growth::run(bench).await?),
+            "rotation" => results.figures.push(rotation::run(bench).await?),
             "start" => results.figures.extend(starting::run(bench)?),
             unknown => return Err(format!("there is no scenario {unknown}").into()),
         }
