@@ -10,6 +10,10 @@ run *args:
 test *args:
     cargo test --workspace {{ args }}
 
+# kill the real program at every named point of the money path; POINTS_SEED=n repeats a run
+points:
+    cargo test --package guiche-app --features fail-points --test points
+
 # measure the service under load beside the limits of its parts (wrk, pgbench); --quick for a minute, --help for more
 bench *args:
     cargo bench --package guiche-app --bench load -- {{ args }}

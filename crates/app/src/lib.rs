@@ -7,6 +7,8 @@ pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod database;
+#[cfg(feature = "fail-points")]
+pub mod fail_points;
 pub mod health;
 pub mod http;
 pub mod live;

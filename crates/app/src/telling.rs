@@ -16,7 +16,8 @@ use crate::workers::{Workers, every};
 
 /// How many requests this process has under way at once.
 const AT_ONCE: usize = 16;
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// With fail points it is killed hundreds of times, and each round would wait for this.
+const LOOK_EVERY: Duration = Duration::from_millis(if cfg!(feature = "fail-points") { 50 } else { 1_000 });
 const MEASURE_EVERY: Duration = Duration::from_secs(15);
 const PRUNE_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How long a delivery that came to its end is remembered.
@@ -48,6 +49,8 @@ pub fn assemble(
         randomness: Arc::clone(&world.randomness),
         ids: Ids::new(Arc::clone(&world.clock), Arc::clone(&world.randomness)),
     };
+    #[cfg(feature = "fail-points")]
+    let ports = crate::fail_points::FailPoints::from_environment().around_webhooks(ports);
     Ok(Arc::new(Webhooks::new(ports, WebhookSettings::default())))
 }
 

@@ -18,6 +18,8 @@ use secrecy::ExposeSecret as _;
 use crate::catalogue::RememberedCatalogue;
 use crate::config::{self, Config, ConfigError, GeneratedSecrets, JwtKeys, Spark};
 use crate::database::Database;
+#[cfg(feature = "fail-points")]
+use crate::fail_points::FailPoints;
 use crate::health::{Check, Finding, Health, State};
 use crate::http::api::live::Stage;
 use crate::http::api::pushes::SparkPushes;
@@ -82,6 +84,12 @@ impl World {
 /// # Errors
 /// One line for each such setting.
 pub fn refuse_unavailable(config: &Config) -> Result<(), ConfigError> {
+    #[cfg(feature = "fail-points")]
+    if config.is_production() {
+        return Err(ConfigError::new(
+            "GUICHE_ENV must not be production: this build has fail points, which are for tests",
+        ));
+    }
     match config.spark {
         Spark::Stub if network(config) != SparkStub::NETWORK => Err(ConfigError::new(
             "LIGHTNING_NETWORK must be regtest with SPARK_MODE=stub: the stub issues nothing else",
@@ -124,6 +132,8 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
         timer: Arc::clone(&timer),
         ids: ids.clone(),
     };
+    #[cfg(feature = "fail-points")]
+    let ports = FailPoints::from_environment().around_tickets(ports);
     let tickets = Arc::new(Tickets::new(ports, TicketSettings::on(network(config))));
     let surface = Surface {
         ids,

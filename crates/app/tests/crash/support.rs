@@ -43,6 +43,11 @@ impl Chance {
         let given = std::env::var("CRASH_SEED").ok().map(|seed| seed.parse().unwrap());
         let seed = given.unwrap_or_else(any);
         println!("{test}: CRASH_SEED={seed}");
+        Self::of(seed)
+    }
+
+    /// From that seed.
+    pub(crate) const fn of(seed: u64) -> Self {
         Self(seed)
     }
 

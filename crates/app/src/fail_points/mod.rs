@@ -1,0 +1,246 @@
+//! Named moments at which a test makes this process stop for ever, to kill it there: before and after every call of a port
+//! that opens, settles, watches or delivers. Only in builds with the feature `fail-points`, which refuse production.
+//!
+//! The variable `FAIL_POINTS` names a directory. A file `armed` in it, with the words `<point> <nth> <name of the round>`,
+//! arms one point; it may come and change while the process runs. Whoever reaches the point for the nth time writes the name
+//! of the round into the file `hit` and goes no further: its task hangs, with whatever it holds, until the process is killed.
+//!
+//! `FAIL_POINTS_PLANT` makes the process worse than it is, so that the test can show that it would notice: see [`Plant`].
+
+mod tickets;
+mod webhooks;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use guiche_tickets::TicketPorts;
+use guiche_webhooks::WebhookPorts;
+
+/// The calls around which there are points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    /// An idempotency key is claimed.
+    Claim,
+    /// The provider issues an invoice.
+    Issue,
+    /// A ticket is stored with its invoice, its event and its claim.
+    Open,
+    /// A ticket is read.
+    Find,
+    /// The provider is asked about an invoice.
+    Status,
+    /// A transaction is opened.
+    Begin,
+    /// A ticket's row is locked.
+    Lock,
+    /// What changed of a ticket is written.
+    Save,
+    /// Events are added to a commit.
+    Push,
+    /// The commit.
+    Commit,
+    /// Looks that are due are leased; after it only when there were some.
+    ClaimLooks,
+    /// The next looks are set.
+    Reschedule,
+    /// Deliveries are ordered for events; after it only when there were some.
+    FanOut,
+    /// Deliveries that are due are leased; after it only when there were some.
+    ClaimDeliveries,
+    /// An event is sent.
+    Send,
+    /// How an attempt ended is written down.
+    Record,
+}
+
+impl Call {
+    /// All of them, in the order in which a ticket's life meets them.
+    pub const ALL: [Self; 16] = [
+        Self::Claim,
+        Self::Issue,
+        Self::Open,
+        Self::Find,
+        Self::Status,
+        Self::Begin,
+        Self::Lock,
+        Self::Save,
+        Self::Push,
+        Self::Commit,
+        Self::ClaimLooks,
+        Self::Reschedule,
+        Self::FanOut,
+        Self::ClaimDeliveries,
+        Self::Send,
+        Self::Record,
+    ];
+
+    /// Port and method.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Claim => "store.claim",
+            Self::Issue => "gateway.issue",
+            Self::Open => "store.open",
+            Self::Find => "store.find",
+            Self::Status => "gateway.status",
+            Self::Begin => "store.begin",
+            Self::Lock => "tx.lock",
+            Self::Save => "tx.save",
+            Self::Push => "outbox.push",
+            Self::Commit => "tx.commit",
+            Self::ClaimLooks => "store.claim_looks",
+            Self::Reschedule => "store.reschedule",
+            Self::FanOut => "deliveries.fan_out",
+            Self::ClaimDeliveries => "deliveries.claim",
+            Self::Send => "sender.send",
+            Self::Record => "deliveries.record",
+        }
+    }
+}
+
+/// A moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Point {
+    /// Around which call.
+    pub call: Call,
+    /// Whether the call has been made.
+    pub is_after: bool,
+}
+
+impl Point {
+    /// Every point there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Call::ALL.into_iter().flat_map(|call| [false, true].map(|is_after| Self { call, is_after }))
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = if self.is_after { "after" } else { "before" };
+        write!(f, "{}.{side}", self.call.as_str())
+    }
+}
+
+/// Mistakes that somebody could make around a port. (Those that somebody could make in SQL are planted into the database.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plant {
+    /// The citizen gets the answer before the ticket is stored.
+    AcknowledgedBeforeStored,
+    /// The events of a settlement are written in a commit of their own, after its.
+    EventsAfterCommit,
+    /// A delivery counts as made before it is sent.
+    RecordedBeforeSent,
+    /// The provider is asked for an invoice under a fresh key at every attempt.
+    FreshKeyAtEveryAttempt,
+}
+
+impl Plant {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::AcknowledgedBeforeStored,
+        Self::EventsAfterCommit,
+        Self::RecordedBeforeSent,
+        Self::FreshKeyAtEveryAttempt,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AcknowledgedBeforeStored => "acknowledged-before-stored",
+            Self::EventsAfterCommit => "events-after-commit",
+            Self::RecordedBeforeSent => "recorded-before-sent",
+            Self::FreshKeyAtEveryAttempt => "fresh-key-at-every-attempt",
+        }
+    }
+}
+
+/// The points of this process.
+#[derive(Debug)]
+pub struct FailPoints {
+    directory: Option<PathBuf>,
+    plant: Option<Plant>,
+    /// What is armed, and how often its point was reached since it is.
+    reached: Mutex<(String, u32)>,
+}
+
+impl FailPoints {
+    /// As the environment says: `FAIL_POINTS`, `FAIL_POINTS_PLANT`.
+    #[must_use]
+    pub fn from_environment() -> Arc<Self> {
+        let plant = std::env::var("FAIL_POINTS_PLANT").ok();
+        Arc::new(Self {
+            directory: std::env::var_os("FAIL_POINTS").map(PathBuf::from),
+            plant: plant.and_then(|name| Plant::ALL.into_iter().find(|plant| plant.as_str() == name)),
+            reached: Mutex::default(),
+        })
+    }
+
+    /// Puts the points around the ports of the money path.
+    #[must_use]
+    pub fn around_tickets(self: &Arc<Self>, ports: TicketPorts) -> TicketPorts {
+        tickets::around(self, ports)
+    }
+
+    /// Puts the points around the ports of events out.
+    #[must_use]
+    pub fn around_webhooks(self: &Arc<Self>, ports: WebhookPorts) -> WebhookPorts {
+        webhooks::around(self, ports)
+    }
+
+    fn has(&self, plant: Plant) -> bool {
+        self.plant == Some(plant)
+    }
+
+    async fn around<T: Send>(&self, call: Call, work: impl Future<Output = T> + Send) -> T {
+        self.around_where(call, work, |_| true).await
+    }
+
+    /// As [`around`](Self::around), for a call that mostly finds nothing to do: the moment after it is one only where the
+    /// outcome says so.
+    async fn around_where<T: Send>(
+        &self,
+        call: Call,
+        work: impl Future<Output = T> + Send,
+        did_something: impl FnOnce(&T) -> bool + Send,
+    ) -> T {
+        self.pass(Point { call, is_after: false }).await;
+        let outcome = work.await;
+        if did_something(&outcome) {
+            self.pass(Point { call, is_after: true }).await;
+        }
+        outcome
+    }
+
+    async fn pass(&self, point: Point) {
+        let Some(directory) = &self.directory else { return };
+        if self.is_reached(directory, point) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether this is the moment. A file is read at every call: this build is not for speed, and a process that can be armed
+    /// while it runs is started half as often.
+    fn is_reached(&self, directory: &Path, point: Point) -> bool {
+        let Ok(armed) = fs::read_to_string(directory.join("armed")) else { return false };
+        let mut words = armed.split_whitespace();
+        let (Some(name), Some(nth), Some(round)) = (words.next(), words.next(), words.next()) else {
+            return false;
+        };
+        if name != point.to_string() {
+            return false;
+        }
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        if reached.0 != armed {
+            *reached = (armed.clone(), 0);
+        }
+        reached.1 += 1;
+        let is_it = nth.parse() == Ok(reached.1);
+        if is_it && let Err(error) = fs::write(directory.join("hit"), round) {
+            tracing::error!(%point, %error, "a fail point could not be told");
+        }
+        is_it
+    }
+}

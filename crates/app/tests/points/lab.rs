@@ -1,0 +1,189 @@
+//! One PostgreSQL, one provider, one receiver of events, and one process of the program after another.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use guiche_app::fail_points::Plant;
+
+use crate::audit::Violation;
+use crate::books::Books;
+use crate::cluster::Cluster;
+use crate::office::{Call, Office};
+use crate::process::{App, World};
+use crate::provider::Provider;
+use crate::receiver::Receiver;
+use crate::support::eventually;
+
+/// Who asks for every ticket.
+pub(crate) const CITIZEN: &str = "ana";
+/// How long everything may take to come to rest after a start, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The same where a mistake was planted that may keep it from ever coming to rest.
+const PATIENCE_WITH_A_PLANT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Lab {
+    pub(crate) app: App,
+    pub(crate) books: Books,
+    pub(crate) provider: Provider,
+    pub(crate) receiver: Receiver,
+    /// How many keys were used: each must lead to one ticket.
+    pub(crate) requests: usize,
+    patience: Duration,
+    world: World,
+    /// Last, so that it goes when nobody uses it any more.
+    _cluster: Cluster,
+}
+
+impl Lab {
+    pub(crate) async fn new(plant: Option<Plant>) -> Self {
+        let cluster = Cluster::new().await;
+        let mut world = cluster.migrated_world().await;
+        let (provider, receiver) = (Provider::start(), Receiver::start().await);
+        let directory = world.path().to_str().unwrap().to_owned();
+        for (name, value) in [
+            ("SPARK_MODE", "live"),
+            ("SPARK_API_URL", &*provider.url),
+            ("SPARK_API_KEY", guiche_adapter_spark::fake::DEFAULT_KEY),
+            ("LIGHTNING_NETWORK", "regtest"),
+            ("WEBHOOKS_ALLOW_PRIVATE", "127.0.0.0/8"),
+            ("FAIL_POINTS", &*directory),
+            ("FAIL_POINTS_PLANT", plant.map_or("none", Plant::as_str)),
+        ] {
+            world.set(name, value);
+        }
+        let added = world.run(&["webhooks", "add", "--url", &receiver.url]).await;
+        assert_eq!(added.code, Some(0), "{added:?}");
+        let app = world.ready().await;
+        app.office().register(CITIZEN).await;
+        let books = cluster.books().await;
+        let patience = PATIENCE;
+        Self { app, books, provider, receiver, requests: 0, patience, world, _cluster: cluster }
+    }
+
+    /// For a lab in which something may never come to rest.
+    pub(crate) fn be_impatient(&mut self) {
+        self.patience = PATIENCE_WITH_A_PLANT;
+    }
+
+    pub(crate) fn is_impatient(&self) -> bool {
+        self.patience < PATIENCE
+    }
+
+    /// Has the process stop at the nth passing of the point from now on.
+    pub(crate) fn arm(&self, point: &str, nth: u64, round: usize) {
+        // Whole at once, for whoever reads it at this moment.
+        let draft = self.world.path().join("armed.new");
+        fs::write(&draft, format!("{point} {nth} round-{round}")).unwrap();
+        fs::rename(draft, self.world.path().join("armed")).unwrap();
+    }
+
+    pub(crate) fn disarm(&self) {
+        fs::remove_file(self.world.path().join("armed")).unwrap();
+    }
+
+    /// Whether the point that was armed for this round was reached.
+    pub(crate) fn is_hit(&self, round: usize) -> bool {
+        let hit = fs::read_to_string(self.world.path().join("hit"));
+        hit.is_ok_and(|hit| hit == format!("round-{round}"))
+    }
+
+    /// Starts the program after its kill; that it serves again is the first promise.
+    pub(crate) async fn start_again(&mut self) -> Result<Office, Violation> {
+        self.app = self.world.serve().await;
+        let office = self.app.office();
+        let begun = Instant::now();
+        loop {
+            let answer = office.ask(Call::get("/readyz")).await;
+            if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
+                return Ok(office);
+            }
+            if begun.elapsed() > self.patience {
+                let log = self.app.log();
+                return Err(Violation(format!("it is not ready after its start: {answer:?}\n{log}")));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Returns when PostgreSQL has noticed that the killed process is gone, and has undone what it left half done.
+    pub(crate) async fn sessions_end(&self) {
+        let sessions =
+            "SELECT count(*) FROM pg_stat_activity WHERE usename IN ('guiche_app', 'guiche_worker')";
+        eventually("the end of a killed process' sessions", PATIENCE, async || {
+            (self.books.count(sessions).await == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// As if the process had been away for ten minutes: leases end, and what was to be done meanwhile is overdue. What was
+    /// to be done never stays so.
+    pub(crate) async fn time_passes(&self) {
+        self.books
+            .run(
+                "UPDATE idempotency_claims SET claimed_until = claimed_until - interval '10 minutes'
+                    WHERE ticket_id IS NULL;
+                UPDATE invoices SET look_at = look_at - interval '10 minutes' WHERE look_at IS NOT NULL;
+                UPDATE webhook_deliveries SET next_at = next_at - interval '10 minutes',
+                    leased_until = leased_until - interval '10 minutes' WHERE state = 'pending'",
+            )
+            .await;
+    }
+
+    /// The first look at an invoice is due now, and not in two seconds.
+    pub(crate) async fn look_now(&self, hash: &str) {
+        let sql = format!(
+            "UPDATE invoices SET look_at = look_at - interval '2 seconds'
+                WHERE payment_hash = decode('{hash}', 'hex') AND look_at = issued_at + interval '2 seconds'"
+        );
+        self.books.run(&sql).await;
+    }
+
+    /// A look at the ticket's invoice is due now, if there is to be any; not while a watcher is at it.
+    pub(crate) async fn look_soon(&self, ticket: &str) {
+        let sql = format!(
+            "UPDATE invoices SET look_at = look_at - interval '1 minute'
+                WHERE ticket_id = '{ticket}' AND status = 'open'"
+        );
+        self.books.run(&sql).await;
+    }
+
+    /// Waits until no ticket is unpaid and no event untold.
+    pub(crate) async fn comes_to_rest(&self) -> Result<(), Violation> {
+        let unpaid = "SELECT id::text FROM tickets WHERE status <> 'paid'";
+        self.until_none(unpaid, "tickets that were paid and are not").await?;
+        let unordered = "SELECT id::text FROM outbox WHERE NOT fanned_out";
+        self.until_none(unordered, "events that nobody was told of").await?;
+        let pending =
+            "SELECT event_id::text || ' ' || state FROM webhook_deliveries WHERE state <> 'delivered'";
+        self.until_none(pending, "events that were not delivered").await?;
+        self.everything_was_heard().await
+    }
+
+    /// What was told is not compared with what was heard by anybody but us.
+    async fn everything_was_heard(&self) -> Result<(), Violation> {
+        let events = usize::try_from(self.books.count("SELECT count(*) FROM outbox").await).unwrap();
+        let begun = Instant::now();
+        while self.receiver.count() < events {
+            if begun.elapsed() > self.patience {
+                let lost = events - self.receiver.count();
+                return Err(Violation(format!("events that were delivered, it says, and not heard: {lost}")));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    async fn until_none(&self, sql: &str, what: &str) -> Result<(), Violation> {
+        let begun = Instant::now();
+        loop {
+            let left = self.books.texts(sql).await;
+            if left.is_empty() {
+                return Ok(());
+            }
+            if begun.elapsed() > self.patience {
+                return Err(Violation(format!("after {:?}, {what}: {left:?}", self.patience)));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}

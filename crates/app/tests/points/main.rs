@@ -1,0 +1,107 @@
+//! The real program, killed at every named point of opening, settling, watching and delivering, again and again on one
+//! database, with the provider in a process of its own. After each kill it is started again, and the books must agree: every
+//! acknowledged ticket exists, what the provider was paid is paid here, once, and every event is told under one id.
+//!
+//! `POINTS_SEED=<seed>` repeats the order of the points, the moments and the workload. Then mistakes that somebody could make
+//! are planted one by one, and each must be noticed. docs/crash-testing.md tells more.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail and report like tests"
+)]
+
+#[expect(dead_code, reason = "shared with the other crash tests")]
+#[path = "../crash/books.rs"]
+mod books;
+#[expect(dead_code, reason = "shared with the other crash tests")]
+#[path = "../crash/cluster.rs"]
+mod cluster;
+#[expect(dead_code, reason = "shared with the other crash tests")]
+#[path = "../crash/office.rs"]
+mod office;
+#[expect(dead_code, reason = "shared with the other crash tests")]
+#[path = "../crash/process.rs"]
+mod process;
+#[expect(dead_code, reason = "shared with the other crash tests")]
+#[path = "../crash/support.rs"]
+mod support;
+
+mod audit;
+mod lab;
+mod planted;
+mod provider;
+mod receiver;
+mod report;
+mod round;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use guiche_app::fail_points::Point;
+
+use crate::lab::Lab;
+use crate::report::Tally;
+use crate::round::Round;
+use crate::support::{Chance, any};
+
+/// Kills at each point.
+const KILLS_A_POINT: usize = 7;
+/// Fewer than this at any point, and the run has shown nothing about it.
+const FEWEST_KILLS: usize = 5;
+/// A line after so many rounds, for whoever watches.
+const TOLD_EVERY: usize = 32;
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(provider::COMMAND) {
+        provider::serve();
+        return ExitCode::SUCCESS;
+    }
+    let given = std::env::var("POINTS_SEED").ok().map(|seed| seed.parse().unwrap());
+    let seed = given.unwrap_or_else(any);
+    println!("POINTS_SEED={seed}");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (kills, plants) = runtime.block_on(async { (kill_everywhere(seed).await, planted::all(seed).await) });
+    if kills && plants { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether nothing was ever lost, and every point was hit often enough.
+async fn kill_everywhere(seed: u64) -> bool {
+    let begun = Instant::now();
+    let mut chance = Chance::of(seed);
+    let mut lab = Lab::new(None).await;
+    let mut tally = Tally::default();
+    for (number, point) in shuffled(&mut chance).into_iter().enumerate() {
+        let round = Round::new(number, point, &mut chance);
+        match lab.live_through(&round, &mut chance).await {
+            Ok(lived) => {
+                tally.note(point, lived);
+                if (number + 1).is_multiple_of(TOLD_EVERY) {
+                    println!("{} rounds, {} s", number + 1, begun.elapsed().as_secs());
+                }
+            }
+            Err(violation) => {
+                println!("{}", tally.table(begun.elapsed()));
+                println!("VIOLATION after a kill in {round}: {violation}\nrepeat it with POINTS_SEED={seed}");
+                return false;
+            }
+        }
+    }
+    println!("{}", tally.table(begun.elapsed()));
+    let neglected = tally.neglected(FEWEST_KILLS);
+    if !neglected.is_empty() {
+        println!("FAILED: killed fewer than {FEWEST_KILLS} times at: {}", neglected.join(", "));
+    }
+    neglected.is_empty()
+}
+
+/// Every point so often, in an order of chance.
+fn shuffled(chance: &mut Chance) -> Vec<Point> {
+    let mut points: Vec<_> = Point::all().flat_map(|point| [point; KILLS_A_POINT]).collect();
+    for last in (1..points.len()).rev() {
+        points.swap(last, chance.index(last + 1).unwrap());
+    }
+    points
+}

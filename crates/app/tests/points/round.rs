@@ -1,0 +1,240 @@
+//! One round: a few citizens' journeys while a point is armed, the kill, the start after it, and what was promised before.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use guiche_app::fail_points::{Call as Port, Point};
+
+use crate::audit::{Violation, ensure};
+use crate::lab::{CITIZEN, Lab};
+use crate::office::{Answer, Call, Citizen, Lost, Office, PASSWORD};
+use crate::support::Chance;
+
+/// Longer than any point takes to be reached; a point that is not by then was missed.
+const HIT_WITHIN: Duration = Duration::from_secs(20);
+/// How often somebody asks about one payment at the same moment.
+const ASKED_AT_ONCE: usize = 4;
+/// Comparing the books to the last entry takes longer the longer the run is.
+const AUDIT_EVERY: usize = 8;
+
+/// What happens to a ticket in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Journey {
+    /// Paid, and asked about several times at once while the watcher may look too.
+    Confirmed,
+    /// Paid, and found by the watcher.
+    Watched,
+    /// Looked at by the watcher while it is unpaid; paid while the office is down.
+    PaidLater,
+}
+
+/// What is done in it.
+pub(crate) struct Round {
+    number: usize,
+    point: Point,
+    nth: u64,
+    journeys: Vec<Journey>,
+}
+
+/// How it went.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lived {
+    pub(crate) hit: bool,
+    pub(crate) acknowledged: usize,
+    pub(crate) doubtful: usize,
+}
+
+/// What a citizen knows about one request.
+struct Knowledge {
+    key: String,
+    journey: Journey,
+    /// The answer to the opening, if it came.
+    opened: Option<Answer>,
+    /// Whether the office said that it is paid.
+    settled: bool,
+    /// Whether the wallet says so.
+    paid: bool,
+}
+
+impl fmt::Display for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round {} at {} (time {})", self.number, self.point, self.nth)
+    }
+}
+
+impl Round {
+    /// One journey of each kind, so that every point is reached, and perhaps another.
+    pub(crate) fn new(number: usize, point: Point, chance: &mut Chance) -> Self {
+        let kinds = [Journey::Confirmed, Journey::Watched, Journey::PaidLater];
+        let mut journeys = kinds.to_vec();
+        journeys.extend(chance.index(2 * kinds.len()).and_then(|index| kinds.get(index)));
+        // What is done for many at once may happen only once in a round.
+        let most = match point.call {
+            Port::ClaimLooks | Port::Reschedule | Port::FanOut | Port::ClaimDeliveries => 1,
+            Port::Save | Port::Push | Port::Lock | Port::Commit | Port::Begin => 2,
+            Port::Claim
+            | Port::Issue
+            | Port::Open
+            | Port::Find
+            | Port::Status
+            | Port::Send
+            | Port::Record => 3,
+        };
+        Self { number, point, nth: 1 + chance.below(most), journeys }
+    }
+
+    /// Nothing but tickets that several ask about at once.
+    pub(crate) fn of_races(number: usize, point: Point) -> Self {
+        Self { number, point, nth: 1, journeys: vec![Journey::Confirmed; 4] }
+    }
+
+    pub(crate) fn numbered(number: usize, point: Point) -> Self {
+        let journeys = vec![Journey::Confirmed, Journey::Watched, Journey::PaidLater];
+        Self { number, point, nth: 1, journeys }
+    }
+}
+
+impl Lab {
+    /// Lives through a round. Afterwards the process runs, nothing is armed, and everything was paid and told.
+    pub(crate) async fn live_through(
+        &mut self,
+        round: &Round,
+        chance: &mut Chance,
+    ) -> Result<Lived, Violation> {
+        let office = self.app.office();
+        let citizen = sign_in(&office).await?;
+        self.requests += round.journeys.len();
+        self.arm(&round.point.to_string(), round.nth, round.number);
+        let journeys = round.journeys.iter().enumerate().map(|(index, journey)| {
+            let key = format!("round-{}-{index}", round.number);
+            self.travel(&office, &citizen, Knowledge::new(key, *journey))
+        });
+        // The kill ends the journeys that hang; the others end by themselves, and then the point may still be reached.
+        let pid = self.app.pid();
+        let killing = async {
+            let hit = self.is_hit_soon(round.number).await;
+            crate::process::signal("KILL", &[pid]);
+            hit
+        };
+        let (known, hit) = futures::future::join(futures::future::join_all(journeys), killing).await;
+        let mut known = known.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.app.kill();
+        self.disarm();
+        let doubtful = known.iter().filter(|request| request.opened.is_none()).count();
+        let lived = Lived { hit, acknowledged: known.len() - doubtful, doubtful };
+
+        self.sessions_end().await;
+        for request in known.iter_mut().filter(|request| chance.below(4) > 0 && !request.paid) {
+            self.pay(request).await;
+        }
+        self.time_passes().await;
+        let office = self.start_again().await?;
+        let citizen = sign_in(&office).await?;
+        for request in &mut known {
+            check(&office, &citizen, request).await?;
+            self.pay(request).await;
+        }
+        // What was paid only now is not looked at for a while: the payer asks.
+        for request in &known {
+            let ticket = request.opened.as_ref().map(|opened| opened.text("ticket_id")).unwrap_or_default();
+            if request.journey != Journey::Watched && chance.below(2) == 0 {
+                ask(&office, Call::to(&citizen, &ticket, "confirm-payment"), 200).await?;
+            } else {
+                self.look_soon(&ticket).await;
+            }
+        }
+        self.comes_to_rest().await?;
+        if round.number.is_multiple_of(AUDIT_EVERY) || self.is_impatient() {
+            self.audit().await?;
+        }
+        Ok(lived)
+    }
+
+    async fn travel(
+        &self,
+        office: &Office,
+        citizen: &Citizen,
+        mut request: Knowledge,
+    ) -> Result<Knowledge, Violation> {
+        let Ok(opened) = office.ask(Call::open(citizen, Some(&request.key))).await else {
+            return Ok(request);
+        };
+        ensure(opened.status == 201, || format!("an opening was refused: {opened:?}"))?;
+        let (ticket, hash) = (opened.text("ticket_id"), opened.text("payment_hash"));
+        request.opened = Some(opened);
+        match request.journey {
+            Journey::Confirmed => {
+                self.pay(&mut request).await;
+                let asked =
+                    (0..ASKED_AT_ONCE).map(|_| office.ask(Call::to(citizen, &ticket, "confirm-payment")));
+                for answer in futures::future::join_all(asked).await {
+                    let Ok(answer) = answer else { continue };
+                    ensure(answer.status == 200, || format!("a question was refused: {answer:?}"))?;
+                    request.settled |= answer.text("status") == "paid";
+                }
+            }
+            Journey::Watched => {
+                self.pay(&mut request).await;
+                self.look_now(&hash).await;
+            }
+            Journey::PaidLater => self.look_now(&hash).await,
+        }
+        Ok(request)
+    }
+
+    async fn is_hit_soon(&self, round: usize) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < HIT_WITHIN {
+            if self.is_hit(round) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        false
+    }
+
+    /// The wallet pays, if there is an invoice to be paid.
+    async fn pay(&self, request: &mut Knowledge) {
+        if let Some(opened) = request.opened.as_ref().filter(|_| !request.paid) {
+            self.provider.pay(&opened.text("payment_hash")).await;
+            request.paid = true;
+        }
+    }
+}
+
+impl Knowledge {
+    fn new(key: String, journey: Journey) -> Self {
+        Self { key, journey, opened: None, settled: false, paid: false }
+    }
+}
+
+/// After the start: what was acknowledged is there, and its key gives the same answer; what was not is asked for again, under
+/// its key.
+async fn check(office: &Office, citizen: &Citizen, request: &mut Knowledge) -> Result<(), Violation> {
+    if let Some(opened) = &request.opened {
+        let read = ask(office, Call::ticket(citizen, &opened.text("ticket_id")), 200).await?;
+        let settled = read.text("payment_status") == "paid";
+        ensure(settled || !request.settled, || format!("it was paid before the kill: {read:?}"))?;
+    }
+    let again = ask(office, Call::open(citizen, Some(&request.key)), 201).await?;
+    if let Some(opened) = &request.opened {
+        ensure(again.body == opened.body, || format!("one key, two answers: {opened:?}, {again:?}"))?;
+    }
+    request.opened = Some(again);
+    Ok(())
+}
+
+async fn sign_in(office: &Office) -> Result<Citizen, Violation> {
+    let body = serde_json::json!({ "email": format!("{CITIZEN}@example.org"), "password": PASSWORD });
+    let tokens = ask(office, Call::post("/api/v1/auth/login").json(body), 200).await?;
+    Ok(Citizen { access: tokens.text("access_token"), refresh: tokens.text("refresh_token") })
+}
+
+/// Asks where nothing is armed, so that an answer must come.
+async fn ask(office: &Office, call: Call<'_>, status: u16) -> Result<Answer, Violation> {
+    let said = format!("{call:?}");
+    let answer =
+        office.ask(call).await.map_err(|Lost(error)| Violation(format!("no answer to {said}: {error:?}")))?;
+    ensure(answer.status == status, || format!("{said} was answered with {answer:?}"))?;
+    Ok(answer)
+}
