@@ -8,7 +8,7 @@ use guiche_app::fail_points::Plant;
 use crate::audit::Violation;
 use crate::books::Books;
 use crate::cluster::Cluster;
-use crate::office::{Call, Office};
+use crate::office::Call;
 use crate::process::{App, World};
 use crate::provider::Provider;
 use crate::receiver::Receiver;
@@ -87,18 +87,18 @@ impl Lab {
         hit.is_ok_and(|hit| hit == format!("round-{round}"))
     }
 
-    /// Starts the program after its kill; that it serves again is the first promise.
-    pub(crate) async fn start_again(&mut self) -> Result<Office, Violation> {
-        self.app = self.world.serve().await;
-        let office = self.app.office();
+    /// Starts a process; that it serves, whatever was killed before it, is the first promise.
+    pub(crate) async fn start(&self) -> Result<App, Violation> {
+        let app = self.world.serve().await;
+        let office = app.office();
         let begun = Instant::now();
         loop {
             let answer = office.ask(Call::get("/readyz")).await;
             if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
-                return Ok(office);
+                return Ok(app);
             }
             if begun.elapsed() > self.patience {
-                let log = self.app.log();
+                let log = app.log();
                 return Err(Violation(format!("it is not ready after its start: {answer:?}\n{log}")));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -141,7 +141,7 @@ impl Mistake {
         for number in 0..ROUNDS {
             let round = match self.name {
                 "settled-without-compare-and-set" => Round::of_races(number, self.at),
-                _ => Round::numbered(number, self.at),
+                _ => Round::plain(number, self.at),
             };
             if let Err(violation) = lab.live_through(&round, chance).await {
                 return Some((number, violation));
@@ -174,5 +174,5 @@ fn replaced(function: &str, was: &str, is: &str) -> String {
 
 fn shortened(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    line.chars().take(160).collect()
+    line.chars().take(240).collect()
 }

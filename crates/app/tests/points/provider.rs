@@ -1,7 +1,7 @@
 //! The provider: the fake gateway in a process of its own, which is this very program under another command.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) fn serve() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let fake = FakeSpark::start(FakeSettings::default(), Arc::new(SystemClock)).await.unwrap();
-        writeln!(std::io::stdout(), "{}", fake.url()).unwrap();
+        println!("{}", fake.url());
         let over = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
         over.await.unwrap().unwrap();
     });

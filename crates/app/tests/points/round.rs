@@ -8,6 +8,7 @@ use guiche_app::fail_points::{Call as Port, Point};
 use crate::audit::{Violation, ensure};
 use crate::lab::{CITIZEN, Lab};
 use crate::office::{Answer, Call, Citizen, Lost, Office, PASSWORD};
+use crate::process::{App, signal};
 use crate::support::Chance;
 
 /// Longer than any point takes to be reached; a point that is not by then was missed.
@@ -34,6 +35,8 @@ pub(crate) struct Round {
     point: Point,
     nth: u64,
     journeys: Vec<Journey>,
+    /// Whether two processes share the work. Either may reach the point; both are killed.
+    is_shared: bool,
 }
 
 /// How it went.
@@ -68,8 +71,10 @@ impl Round {
         let kinds = [Journey::Confirmed, Journey::Watched, Journey::PaidLater];
         let mut journeys = kinds.to_vec();
         journeys.extend(chance.index(2 * kinds.len()).and_then(|index| kinds.get(index)));
-        // What is done for many at once may happen only once in a round.
         let most = match point.call {
+            // These are called all the time: the first passing is before anything has happened.
+            Port::ClaimLooks | Port::FanOut | Port::ClaimDeliveries if !point.is_after => 12,
+            // What is done for many at once may happen only once in a round.
             Port::ClaimLooks | Port::Reschedule | Port::FanOut | Port::ClaimDeliveries => 1,
             Port::Save | Port::Push | Port::Lock | Port::Commit | Port::Begin => 2,
             Port::Claim
@@ -80,17 +85,18 @@ impl Round {
             | Port::Send
             | Port::Record => 3,
         };
-        Self { number, point, nth: 1 + chance.below(most), journeys }
+        Self { number, point, nth: 1 + chance.below(most), journeys, is_shared: chance.below(4) == 0 }
     }
 
-    /// Nothing but tickets that several ask about at once.
+    /// Nothing but tickets that several ask two processes about at once.
     pub(crate) fn of_races(number: usize, point: Point) -> Self {
-        Self { number, point, nth: 1, journeys: vec![Journey::Confirmed; 4] }
+        Self { number, point, nth: 1, journeys: vec![Journey::Confirmed; 4], is_shared: true }
     }
 
-    pub(crate) fn numbered(number: usize, point: Point) -> Self {
+    /// One journey of each kind, and one process.
+    pub(crate) fn plain(number: usize, point: Point) -> Self {
         let journeys = vec![Journey::Confirmed, Journey::Watched, Journey::PaidLater];
-        Self { number, point, nth: 1, journeys }
+        Self { number, point, nth: 1, journeys, is_shared: false }
     }
 }
 
@@ -101,24 +107,27 @@ impl Lab {
         round: &Round,
         chance: &mut Chance,
     ) -> Result<Lived, Violation> {
-        let office = self.app.office();
-        let citizen = sign_in(&office).await?;
+        let mut replica = if round.is_shared { Some(self.start().await?) } else { None };
+        let offices: Vec<_> =
+            [Some(&self.app), replica.as_ref()].into_iter().flatten().map(App::office).collect();
+        let citizen = sign_in(&offices[0]).await?;
         self.requests += round.journeys.len();
         self.arm(&round.point.to_string(), round.nth, round.number);
         let journeys = round.journeys.iter().enumerate().map(|(index, journey)| {
             let key = format!("round-{}-{index}", round.number);
-            self.travel(&office, &citizen, Knowledge::new(key, *journey))
+            self.travel(&offices, &citizen, Knowledge::new(key, *journey))
         });
         // The kill ends the journeys that hang; the others end by themselves, and then the point may still be reached.
-        let pid = self.app.pid();
+        let pids: Vec<_> = [Some(&self.app), replica.as_ref()].into_iter().flatten().map(App::pid).collect();
         let killing = async {
             let hit = self.is_hit_soon(round.number).await;
-            crate::process::signal("KILL", &[pid]);
+            signal("KILL", &pids);
             hit
         };
         let (known, hit) = futures::future::join(futures::future::join_all(journeys), killing).await;
         let mut known = known.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.app.kill();
+        replica.iter_mut().for_each(App::kill);
         self.disarm();
         let doubtful = known.iter().filter(|request| request.opened.is_none()).count();
         let lived = Lived { hit, acknowledged: known.len() - doubtful, doubtful };
@@ -128,7 +137,8 @@ impl Lab {
             self.pay(request).await;
         }
         self.time_passes().await;
-        let office = self.start_again().await?;
+        self.app = self.start().await?;
+        let office = self.app.office();
         let citizen = sign_in(&office).await?;
         for request in &mut known {
             check(&office, &citizen, request).await?;
@@ -152,11 +162,11 @@ impl Lab {
 
     async fn travel(
         &self,
-        office: &Office,
+        offices: &[Office],
         citizen: &Citizen,
         mut request: Knowledge,
     ) -> Result<Knowledge, Violation> {
-        let Ok(opened) = office.ask(Call::open(citizen, Some(&request.key))).await else {
+        let Ok(opened) = offices[0].ask(Call::open(citizen, Some(&request.key))).await else {
             return Ok(request);
         };
         ensure(opened.status == 201, || format!("an opening was refused: {opened:?}"))?;
@@ -165,8 +175,8 @@ impl Lab {
         match request.journey {
             Journey::Confirmed => {
                 self.pay(&mut request).await;
-                let asked =
-                    (0..ASKED_AT_ONCE).map(|_| office.ask(Call::to(citizen, &ticket, "confirm-payment")));
+                let asked = offices.iter().cycle().take(ASKED_AT_ONCE);
+                let asked = asked.map(|office| office.ask(Call::to(citizen, &ticket, "confirm-payment")));
                 for answer in futures::future::join_all(asked).await {
                     let Ok(answer) = answer else { continue };
                     ensure(answer.status == 200, || format!("a question was refused: {answer:?}"))?;
