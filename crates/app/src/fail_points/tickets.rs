@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use guiche_kernel::{Actor, Caller, Limit, Locked, StoreError, Timestamp, Tx};
 use guiche_tickets::{
     Claim, ClaimOutcome, ClaimRepository, ClaimRequest, DueLook, Fingerprint, GatewayError, IdempotencyKey,
-    InvoiceGateway, InvoiceId, IssuedInvoice, NewInvoice, NextLook, Outbox, PaymentHash, ProviderStatus,
-    Push, PushNoted, RefundDue, Release, Route, Ticket, TicketEvent, TicketId, TicketPage, TicketPorts,
-    TicketQuery, TicketRepository, TicketStore, TicketTx,
+    InvoiceGateway, InvoiceId, InvoiceStatus, IssuedInvoice, NewInvoice, NextLook, Outbox, PaymentHash,
+    ProviderStatus, Push, PushNoted, RefundDue, Release, Route, Ticket, TicketEvent, TicketId, TicketPage,
+    TicketPorts, TicketQuery, TicketRepository, TicketStore, TicketTx,
 };
 
 use super::{Call, FailPoints, Plant};
@@ -139,6 +139,10 @@ impl TicketStore for Store {
         limit: Limit,
     ) -> Result<Vec<RefundDue>, StoreError> {
         self.inner.list_refunds(after, limit).await
+    }
+
+    async fn count_refunds(&self) -> Result<Vec<(InvoiceStatus, u64)>, StoreError> {
+        self.inner.count_refunds().await
     }
 
     async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
