@@ -9,6 +9,7 @@
 )]
 
 mod claims;
+mod combinations;
 mod forgetting;
 mod invoicing;
 mod money;
