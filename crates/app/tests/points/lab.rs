@@ -29,7 +29,7 @@ pub(crate) struct Lab {
     /// How many keys were used: each must lead to one ticket.
     pub(crate) requests: usize,
     patience: Duration,
-    world: World,
+    pub(crate) world: World,
     /// Last, so that it goes when nobody uses it any more.
     _cluster: Cluster,
 }
@@ -58,6 +58,28 @@ impl Lab {
         let books = cluster.books().await;
         let patience = PATIENCE;
         Self { app, books, provider, receiver, requests: 0, patience, world, _cluster: cluster }
+    }
+
+    /// Whether a build with fail points starts in production: the one thing that it must never do.
+    pub(crate) async fn is_refused_in_production() -> bool {
+        let mut world = World::new();
+        for (name, value) in [
+            ("GUICHE_ENV", "production"),
+            ("JWT_SECRET_KEY", "kJ8s7hQ2mZp4Xv9tRb3nLw6yCf1gDa5e"),
+            ("BCRYPT_COST", "12"),
+            ("SPARK_MODE", "live"),
+            ("SPARK_API_URL", "https://spark.example.org"),
+            ("SPARK_API_KEY", "a-key"),
+            ("LIGHTNING_NETWORK", "regtest"),
+        ] {
+            world.set(name, value);
+        }
+        let ended = world.run(&["check-config"]).await;
+        let is_refused = ended.code == Some(2) && ended.stderr.contains("this build has fail points");
+        if !is_refused {
+            println!("FAILED: a build with fail points is not refused in production: {ended:?}");
+        }
+        is_refused
     }
 
     /// For a lab in which something may never come to rest.

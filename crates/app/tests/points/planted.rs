@@ -44,6 +44,8 @@ const MISTAKES: [Mistake; 8] = [
         how: How::InTheDatabase(
             &[
                 ("lock_ticket", " FOR NO KEY UPDATE", ""),
+                // As on a slow day: those who read the ticket together write it together.
+                ("save_ticket", "UPDATE tickets t SET", "PERFORM pg_sleep(0.05); UPDATE tickets t SET"),
                 ("save_ticket", "version = p_version", "version = t.version + 1"),
                 ("save_ticket", " AND t.version = p_expected", ""),
                 ("save_ticket", " AND i.status = c.old", ""),

@@ -13,6 +13,10 @@ use crate::support::Chance;
 
 /// Longer than any point takes to be reached; a point that is not by then was missed.
 const HIT_WITHIN: Duration = Duration::from_secs(20);
+/// The same for a process that nobody asks anything.
+const HIT_AGAIN_WITHIN: Duration = Duration::from_millis(600);
+/// What the second kill of a round is numbered from.
+const AGAIN: usize = 1_000_000;
 /// How often somebody asks about one payment at the same moment.
 const ASKED_AT_ONCE: usize = 4;
 /// Comparing the books to the last entry takes longer the longer the run is.
@@ -37,12 +41,16 @@ pub(crate) struct Round {
     journeys: Vec<Journey>,
     /// Whether two processes share the work. Either may reach the point; both are killed.
     is_shared: bool,
+    /// Where the process that makes up for the kill is killed in its turn, if it gets there by itself.
+    again_at: Option<Point>,
 }
 
 /// How it went.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lived {
     pub(crate) hit: bool,
+    /// Whether the process was killed once more while it made up for the first kill.
+    pub(crate) killed_again: bool,
     pub(crate) acknowledged: usize,
     pub(crate) doubtful: usize,
 }
@@ -85,18 +93,23 @@ impl Round {
             | Port::Send
             | Port::Record => 3,
         };
-        Self { number, point, nth: 1 + chance.below(most), journeys, is_shared: chance.below(4) == 0 }
+        let everywhere: Vec<_> = Point::all().collect();
+        let again_at = chance.index(4 * everywhere.len()).and_then(|index| everywhere.get(index).copied());
+        let (nth, is_shared) = (1 + chance.below(most), chance.below(4) == 0);
+        // Each process counts for itself, and gets a share of the passings.
+        let nth = if is_shared { 1 } else { nth };
+        Self { number, point, nth, journeys, is_shared, again_at }
     }
 
     /// Nothing but tickets that several ask two processes about at once.
     pub(crate) fn of_races(number: usize, point: Point) -> Self {
-        Self { number, point, nth: 1, journeys: vec![Journey::Confirmed; 4], is_shared: true }
+        Self { number, point, nth: 1, journeys: vec![Journey::Confirmed; 4], is_shared: true, again_at: None }
     }
 
     /// One journey of each kind, and one process.
     pub(crate) fn plain(number: usize, point: Point) -> Self {
         let journeys = vec![Journey::Confirmed, Journey::Watched, Journey::PaidLater];
-        Self { number, point, nth: 1, journeys, is_shared: false }
+        Self { number, point, nth: 1, journeys, is_shared: false, again_at: None }
     }
 }
 
@@ -120,7 +133,7 @@ impl Lab {
         // The kill ends the journeys that hang; the others end by themselves, and then the point may still be reached.
         let pids: Vec<_> = [Some(&self.app), replica.as_ref()].into_iter().flatten().map(App::pid).collect();
         let killing = async {
-            let hit = self.is_hit_soon(round.number).await;
+            let hit = self.is_hit_within(round.number, HIT_WITHIN).await;
             signal("KILL", &pids);
             hit
         };
@@ -130,13 +143,16 @@ impl Lab {
         replica.iter_mut().for_each(App::kill);
         self.disarm();
         let doubtful = known.iter().filter(|request| request.opened.is_none()).count();
-        let lived = Lived { hit, acknowledged: known.len() - doubtful, doubtful };
+        let mut lived = Lived { hit, killed_again: false, acknowledged: known.len() - doubtful, doubtful };
 
         self.sessions_end().await;
         for request in known.iter_mut().filter(|request| chance.below(4) > 0 && !request.paid) {
             self.pay(request).await;
         }
         self.time_passes().await;
+        if let Some(point) = round.again_at {
+            lived.killed_again = self.kill_while_it_makes_up(round.number, point).await;
+        }
         self.app = self.start().await?;
         let office = self.app.office();
         let citizen = sign_in(&office).await?;
@@ -158,6 +174,20 @@ impl Lab {
             self.audit().await?;
         }
         Ok(lived)
+    }
+
+    /// Starts a process that is killed while it catches up. Whether it got to the point by itself: a point that only a
+    /// citizen's request reaches, it does not.
+    async fn kill_while_it_makes_up(&self, round: usize, point: Point) -> bool {
+        let round = round + AGAIN;
+        self.arm(&point.to_string(), 1, round);
+        let mut app = self.world.serve().await;
+        let hit = self.is_hit_within(round, HIT_AGAIN_WITHIN).await;
+        app.kill();
+        self.disarm();
+        self.sessions_end().await;
+        self.time_passes().await;
+        hit
     }
 
     async fn travel(
@@ -192,9 +222,9 @@ impl Lab {
         Ok(request)
     }
 
-    async fn is_hit_soon(&self, round: usize) -> bool {
+    async fn is_hit_within(&self, round: usize, within: Duration) -> bool {
         let begun = Instant::now();
-        while begun.elapsed() < HIT_WITHIN {
+        while begun.elapsed() < within {
             if self.is_hit(round) {
                 return true;
             }
