@@ -92,6 +92,10 @@ async fn kill_everywhere(seed: u64) -> bool {
         }
     }
     println!("{}", tally.table(begun.elapsed()));
+    if let Err(violation) = lab.audit().await {
+        println!("VIOLATION in one of the last rounds: {violation}\nrepeat it with POINTS_SEED={seed}");
+        return false;
+    }
     let neglected = tally.neglected(FEWEST_KILLS);
     if !neglected.is_empty() {
         println!("FAILED: killed fewer than {FEWEST_KILLS} times at: {}", neglected.join(", "));

@@ -120,9 +120,34 @@ impl Lab {
         round: &Round,
         chance: &mut Chance,
     ) -> Result<Lived, Violation> {
+        let (mut known, hit) = self.work_until_killed(round).await?;
+        let doubtful = known.iter().filter(|request| request.opened.is_none()).count();
+        let mut lived = Lived { hit, killed_again: false, acknowledged: known.len() - doubtful, doubtful };
+        self.sessions_end().await;
+        for request in &mut known {
+            if chance.below(4) > 0 {
+                self.pay(request).await;
+            }
+        }
+        self.time_passes().await;
+        if let Some(point) = round.again_at {
+            lived.killed_again = self.kill_while_it_catches_up(round.number, point).await;
+        }
+        self.app = self.start().await?;
+        self.keep_promises(&mut known, chance).await?;
+        self.comes_to_rest().await?;
+        if round.number.is_multiple_of(AUDIT_EVERY) || self.is_impatient() {
+            self.audit().await?;
+        }
+        Ok(lived)
+    }
+
+    /// The journeys of a round, until the point is reached and every process killed; and whether it was reached.
+    async fn work_until_killed(&mut self, round: &Round) -> Result<(Vec<Knowledge>, bool), Violation> {
         let mut replica = if round.is_shared { Some(self.start().await?) } else { None };
-        let offices: Vec<_> =
-            [Some(&self.app), replica.as_ref()].into_iter().flatten().map(App::office).collect();
+        let processes: Vec<_> = std::iter::once(&self.app).chain(&replica).collect();
+        let offices: Vec<_> = processes.iter().map(|app| app.office()).collect();
+        let pids: Vec<_> = processes.iter().map(|app| app.pid()).collect();
         let citizen = sign_in(&offices[0]).await?;
         self.requests += round.journeys.len();
         self.arm(&round.point.to_string(), round.nth, round.number);
@@ -131,37 +156,28 @@ impl Lab {
             self.travel(&offices, &citizen, Knowledge::new(key, *journey))
         });
         // The kill ends the journeys that hang; the others end by themselves, and then the point may still be reached.
-        let pids: Vec<_> = [Some(&self.app), replica.as_ref()].into_iter().flatten().map(App::pid).collect();
         let killing = async {
             let hit = self.is_hit_within(round.number, HIT_WITHIN).await;
             signal("KILL", &pids);
             hit
         };
         let (known, hit) = futures::future::join(futures::future::join_all(journeys), killing).await;
-        let mut known = known.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.app.kill();
         replica.iter_mut().for_each(App::kill);
         self.disarm();
-        let doubtful = known.iter().filter(|request| request.opened.is_none()).count();
-        let mut lived = Lived { hit, killed_again: false, acknowledged: known.len() - doubtful, doubtful };
+        Ok((known.into_iter().collect::<Result<_, _>>()?, hit))
+    }
 
-        self.sessions_end().await;
-        for request in known.iter_mut().filter(|request| chance.below(4) > 0 && !request.paid) {
-            self.pay(request).await;
-        }
-        self.time_passes().await;
-        if let Some(point) = round.again_at {
-            lived.killed_again = self.kill_while_it_makes_up(round.number, point).await;
-        }
-        self.app = self.start().await?;
+    /// After the start: what was acknowledged is there, what was not is asked for again, and all of it is paid.
+    async fn keep_promises(&self, known: &mut [Knowledge], chance: &mut Chance) -> Result<(), Violation> {
         let office = self.app.office();
         let citizen = sign_in(&office).await?;
-        for request in &mut known {
+        for request in &mut *known {
             check(&office, &citizen, request).await?;
             self.pay(request).await;
         }
         // What was paid only now is not looked at for a while: the payer asks.
-        for request in &known {
+        for request in known {
             let ticket = request.opened.as_ref().map(|opened| opened.text("ticket_id")).unwrap_or_default();
             if request.journey != Journey::Watched && chance.below(2) == 0 {
                 ask(&office, Call::to(&citizen, &ticket, "confirm-payment"), 200).await?;
@@ -169,16 +185,12 @@ impl Lab {
                 self.look_soon(&ticket).await;
             }
         }
-        self.comes_to_rest().await?;
-        if round.number.is_multiple_of(AUDIT_EVERY) || self.is_impatient() {
-            self.audit().await?;
-        }
-        Ok(lived)
+        Ok(())
     }
 
     /// Starts a process that is killed while it catches up. Whether it got to the point by itself: a point that only a
     /// citizen's request reaches, it does not.
-    async fn kill_while_it_makes_up(&self, round: usize, point: Point) -> bool {
+    async fn kill_while_it_catches_up(&self, round: usize, point: Point) -> bool {
         let round = round + AGAIN;
         self.arm(&point.to_string(), 1, round);
         let mut app = self.world.serve().await;
