@@ -37,6 +37,8 @@ enum Fate {
     Cancelled,
     /// The wallet paid after the cancellation.
     PaidTooLate,
+    /// A payment after the cancellation got no answer.
+    PerhapsPaidTooLate,
 }
 
 /// The way to the office, with a count of who went it.
@@ -285,8 +287,7 @@ impl Client {
         }
         let answer = door.ask(Call::pay(&ticket.hash)).await;
         if cancelled && answer.is_none() {
-            // Paid or not, it stays cancelled for the office until somebody confirms.
-            ticket.fate = Fate::PerhapsCancelled;
+            ticket.fate = Fate::PerhapsPaidTooLate;
         }
         let answer = answer?;
         match answer.status {
@@ -310,7 +311,8 @@ impl Client {
             | Fate::Settled
             | Fate::PerhapsCancelled
             | Fate::Cancelled
-            | Fate::PaidTooLate => return Some(()),
+            | Fate::PaidTooLate
+            | Fate::PerhapsPaidTooLate => return Some(()),
         }
         let call = match &ticket.preimage {
             Some(preimage) if self.chance.below(2) == 0 => {
@@ -384,6 +386,10 @@ impl Client {
                 Fate::PerhapsPaid => assert!(["pending", "paid"].contains(&stands.as_str()), "{read:?}"),
                 Fate::PerhapsCancelled => {
                     assert!(["pending", "cancelled"].contains(&stands.as_str()), "{read:?}");
+                }
+                // If there was a payment, the watcher finds it, sooner or later.
+                Fate::PerhapsPaidTooLate => {
+                    assert!(["cancelled", "refund_due"].contains(&stands.as_str()), "{read:?}");
                 }
                 Fate::Paid | Fate::PaidTooLate => {
                     let expected = if ticket.fate == Fate::Paid { "paid" } else { "refund_due" };
