@@ -12,7 +12,7 @@ use crate::{
     Preimage, ProviderStatus, Ticket, TicketError, TicketId, TicketStatus, TicketTx,
 };
 
-/// How many unpaid invoices of one ticket are asked about on a citizen's word, newest first.
+/// How many unpaid invoices of one ticket are asked about at once, newest first.
 const MOST_LOOKS: usize = 5;
 
 /// What the provider said of one invoice.
@@ -72,7 +72,7 @@ impl Tickets {
         if !may_be_paid {
             return Ok(ticket);
         }
-        self.look(&*self.ports.payer, caller.into(), ticket, None).await
+        self.look(&*self.ports.payer, caller, ticket, None).await
     }
 
     /// Somebody shows the preimage: its SHA-256 is the payment hash, so the invoice was paid, provider or not. The
@@ -145,17 +145,17 @@ impl Tickets {
             .filter(|invoice| invoice.has_run_out(now))
             .map(|invoice| invoice.payment_hash)
         {
-            Some(hash) => self.look(&*self.ports.provider, caller.into(), ticket, Some(&hash)).await,
+            Some(hash) => self.look(&*self.ports.provider, caller, ticket, Some(&hash)).await,
             None => Ok(ticket),
         }
     }
 
     /// Asks about the unpaid invoices (or the one named) and applies what was found. What was found is kept even if a
     /// later question stays without an answer; only a ticket that is still unpaid then reports the failure.
-    pub(super) async fn look(
+    async fn look(
         &self,
         gateway: &dyn InvoiceGateway,
-        actor: Actor,
+        caller: Caller,
         ticket: Ticket,
         only: Option<&PaymentHash>,
     ) -> Result<Ticket, TicketError> {
@@ -163,14 +163,13 @@ impl Tickets {
             |invoice: &&Invoice| invoice.is_unpaid() && only.is_none_or(|hash| invoice.payment_hash == *hash);
         let mut findings = Vec::new();
         let mut unanswered = None;
-        let most = if actor == Actor::Worker { usize::MAX } else { MOST_LOOKS };
-        for invoice in ticket.invoices().iter().rev().filter(wanted).take(most) {
+        for invoice in ticket.invoices().iter().rev().filter(wanted).take(MOST_LOOKS) {
             match self.ask(gateway, &invoice.id, invoice.payment_hash).await {
                 Ok(finding) => findings.push(finding),
                 Err(refusal) => unanswered = Some(refusal),
             }
         }
-        let ticket = self.apply_to(actor, ticket, &findings).await?;
+        let ticket = self.apply_to(caller.into(), ticket, &findings).await?;
         match unanswered {
             Some(refusal) if !ticket.status().is_paid() => Err(refusal.into()),
             Some(_) | None => Ok(ticket),

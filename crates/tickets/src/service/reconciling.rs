@@ -1,9 +1,10 @@
 //! What the operator asks for by hand: the provider's word on unpaid invoices of any age.
 
-use guiche_kernel::{Actor, Limit, Timestamp};
+use guiche_kernel::{Limit, Timestamp};
 
 use super::Tickets;
-use crate::{DueLook, Invoice, InvoiceStatus, PaymentHash, ProviderStatus, Ticket, TicketError, TicketId};
+use super::watching::Looked;
+use crate::{DueLook, Invoice, InvoiceStatus, PaymentHash, TicketError, TicketId};
 
 /// What came of asking about an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +24,6 @@ pub enum Reconciled {
 }
 
 impl Tickets {
-    /// Asks the provider about every unpaid invoice of a ticket, whatever its age.
-    ///
-    /// # Errors
-    /// [`TicketError::NotFound`]; [`TicketError::Gateway`] when the provider could not be asked about one of them and
-    /// the ticket is unpaid (what was found is kept all the same); [`TicketError::Store`].
-    pub async fn reconcile(&self, id: TicketId) -> Result<Ticket, TicketError> {
-        let ticket = self.of_anybody(id).await?;
-        self.look(&*self.ports.provider, Actor::Worker, ticket, None).await
-    }
-
     /// The unpaid invoices of a ticket, whatever their age.
     ///
     /// # Errors
@@ -78,20 +69,11 @@ impl Tickets {
     /// # Errors
     /// [`TicketError::Store`].
     pub async fn reconcile_invoice(&self, look: &DueLook) -> Result<Reconciled, TicketError> {
-        let Ok(finding) = self.ask(&*self.ports.provider, &look.invoice_id, look.payment_hash).await else {
-            return Ok(Reconciled::Unanswered);
+        let status = match self.look_into(look).await? {
+            Looked::Unanswered => return Ok(Reconciled::Unanswered),
+            Looked::Unpaid | Looked::InFlight => return Ok(Reconciled::Unpaid),
+            Looked::Applied { status, .. } => status,
         };
-        let changes = match finding.status {
-            ProviderStatus::Paid { .. } => true,
-            ProviderStatus::Unpaid => look.open && finding.asked_at > look.expires_at,
-            ProviderStatus::InFlight => false,
-        };
-        if !changes {
-            return Ok(Reconciled::Unpaid);
-        }
-        let ticket = self.apply_found(look, finding).await?;
-        let status =
-            ticket.as_ref().and_then(|ticket| ticket.invoice(&look.payment_hash)).map(|it| it.status);
         Ok(match status {
             None => Reconciled::Gone,
             Some(InvoiceStatus::Paid) => Reconciled::Paid,

@@ -6,11 +6,10 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use guiche_kernel::{Actor, StoreError, truncate_to_micros};
+use guiche_kernel::{Actor, StoreError, Timestamp, truncate_to_micros};
 
 use super::Tickets;
-use super::money::Finding;
-use crate::{DueLook, InvoiceStatus, NextLook, ProviderStatus, Push, PushNoted, Ticket, TicketError, watch};
+use crate::{DueLook, InvoiceStatus, NextLook, ProviderStatus, Push, PushNoted, TicketError, watch};
 
 /// How long a push is kept, so that one which is sent again is known.
 const KEEP_PUSHES: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -87,47 +86,45 @@ impl Tickets {
     }
 
     async fn look_at_due(&self, look: DueLook) -> Result<(Option<NextLook>, Fate), TicketError> {
+        Ok(match self.look_into(&look).await? {
+            Looked::Unanswered => (self.soon(&look), Fate::Unanswered),
+            Looked::InFlight => (self.soon(&look), Fate::Unpaid),
+            Looked::Unpaid => (self.on_schedule(&look), Fate::Unpaid),
+            Looked::Applied { seen_at, status, paid_at } => match (status, paid_at) {
+                // Storage schedules nothing for what is paid.
+                (_, Some(paid_at)) => {
+                    (None, Fate::Settled { lag: (seen_at - paid_at).try_into().unwrap_or_default() })
+                }
+                (Some(InvoiceStatus::Expired), None) => (self.on_schedule(&look), Fate::Expired),
+                (_, None) => (self.on_schedule(&look), Fate::Unpaid),
+            },
+        })
+    }
+
+    /// Asks the provider about an invoice, and writes down what follows from the answer.
+    pub(super) async fn look_into(&self, look: &DueLook) -> Result<Looked, TicketError> {
         let Ok(finding) = self.ask(&*self.ports.provider, &look.invoice_id, look.payment_hash).await else {
-            return Ok((self.soon(&look), Fate::Unanswered));
+            return Ok(Looked::Unanswered);
         };
-        let run_out = look.open && finding.asked_at > look.expires_at;
         match finding.status {
-            ProviderStatus::Paid { .. } => self.found_paid(&look, finding).await,
-            ProviderStatus::InFlight => Ok((self.soon(&look), Fate::Unpaid)),
-            ProviderStatus::Unpaid if run_out => {
-                let ticket = self.apply_found(&look, finding).await?;
-                let invoice = ticket.as_ref().and_then(|ticket| ticket.invoice(&look.payment_hash));
-                let closed = invoice.is_some_and(|invoice| invoice.status == InvoiceStatus::Expired);
-                Ok((self.on_schedule(&look), if closed { Fate::Expired } else { Fate::Unpaid }))
+            ProviderStatus::InFlight => return Ok(Looked::InFlight),
+            ProviderStatus::Unpaid if !look.open || finding.asked_at <= look.expires_at => {
+                return Ok(Looked::Unpaid);
             }
-            ProviderStatus::Unpaid => Ok((self.on_schedule(&look), Fate::Unpaid)),
+            ProviderStatus::Unpaid | ProviderStatus::Paid { .. } => {}
         }
-    }
-
-    async fn found_paid(
-        &self,
-        look: &DueLook,
-        finding: Finding,
-    ) -> Result<(Option<NextLook>, Fate), TicketError> {
         let seen_at = finding.seen_at;
-        let ticket = self.apply_found(look, finding).await?;
+        let ticket = match self.apply(Actor::Worker, look.ticket_id, &[finding]).await {
+            Ok(ticket) => Some(ticket),
+            Err(TicketError::NotFound(_)) => None,
+            Err(refusal) => return Err(refusal),
+        };
         let invoice = ticket.as_ref().and_then(|ticket| ticket.invoice(&look.payment_hash));
-        let paid_at = invoice.and_then(|invoice| invoice.payment).map_or(seen_at, |payment| payment.paid_at);
-        // Storage schedules nothing for what is paid.
-        Ok((None, Fate::Settled { lag: (seen_at - paid_at).try_into().unwrap_or_default() }))
-    }
-
-    /// `None` when the ticket is gone since: its owner was deleted.
-    pub(super) async fn apply_found(
-        &self,
-        look: &DueLook,
-        finding: Finding,
-    ) -> Result<Option<Ticket>, TicketError> {
-        match self.apply(Actor::Worker, look.ticket_id, &[finding]).await {
-            Ok(ticket) => Ok(Some(ticket)),
-            Err(TicketError::NotFound(_)) => Ok(None),
-            Err(refusal) => Err(refusal),
-        }
+        Ok(Looked::Applied {
+            seen_at,
+            status: invoice.map(|invoice| invoice.status),
+            paid_at: invoice.and_then(|invoice| invoice.payment).map(|payment| payment.paid_at),
+        })
     }
 
     fn on_schedule(&self, look: &DueLook) -> Option<NextLook> {
@@ -172,6 +169,25 @@ impl WatchReport {
             Fate::Unanswered => self.unanswered += 1,
         }
     }
+}
+
+/// What the provider said about an invoice.
+pub(super) enum Looked {
+    /// Nothing.
+    Unanswered,
+    /// Money is on its way.
+    InFlight,
+    /// It is unpaid, and nothing follows from that.
+    Unpaid,
+    /// Something that was written down.
+    Applied {
+        /// The moment of the answer.
+        seen_at: Timestamp,
+        /// How the invoice stands now; `None` when its ticket is gone, because its owner was deleted.
+        status: Option<InvoiceStatus>,
+        /// When it was paid, if it was.
+        paid_at: Option<Timestamp>,
+    },
 }
 
 /// What became of an invoice that was looked at.

@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) claims: Claims,
     pub(super) looks: Looks,
     epochs: HashMap<UserId, Epoch>,
+    /// How many more transactions of workers are refused, and with what.
+    refused: Option<(u32, fn() -> StoreError)>,
 }
 
 impl MemoryStore {
@@ -48,6 +50,11 @@ impl MemoryStore {
     /// Ends every session of an account, as a password change does.
     pub fn revoke(&self, user_id: UserId) {
         self.lock().epochs.entry(user_id).and_modify(|epoch| *epoch = epoch.next());
+    }
+
+    /// Refuses the next so many transactions of workers, as a store does that is damaged or away.
+    pub fn refuse_workers(&self, transactions: u32, refusal: fn() -> StoreError) {
+        self.lock().refused = Some((transactions, refusal));
     }
 
     /// Every event that was committed, in order.
@@ -103,7 +110,15 @@ impl State {
 #[async_trait]
 impl TicketStore for MemoryStore {
     async fn begin(&self, actor: Actor) -> Result<Box<dyn TicketTx>, StoreError> {
-        self.lock().admit(actor)?;
+        let mut state = self.lock();
+        state.admit(actor)?;
+        if actor == Actor::Worker
+            && let Some((left @ 1.., refusal)) = &mut state.refused
+        {
+            *left -= 1;
+            return Err(refusal());
+        }
+        drop(state);
         Ok(Box::new(MemoryTx::new(self.clone(), actor)))
     }
 

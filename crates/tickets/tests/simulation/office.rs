@@ -41,7 +41,16 @@ enum Answer {
     Reissued(Result<FreshInvoice, TicketError>),
     Changed(&'static str, Result<Ticket, TicketError>),
     Pushed(Result<PushNoted, TicketError>),
+    Reconciled(bool),
     Watched(bool),
+}
+
+/// As the operator's command does it.
+async fn reconcile(tickets: &Tickets, id: TicketId) -> Result<(), TicketError> {
+    for look in tickets.unpaid_of(id).await? {
+        tickets.reconcile_invoice(&look).await?;
+    }
+    Ok(())
 }
 
 type Work = Pin<Box<dyn Future<Output = Answer>>>;
@@ -185,11 +194,13 @@ impl Office {
             }
             Answer::Changed(what, Ok(_)) => self.happened(what),
             Answer::Pushed(Ok(_)) => self.happened("pushed"),
+            Answer::Reconciled(true) => self.happened("reconciled"),
             Answer::Watched(true) => self.happened("watched"),
             Answer::Opened(_, Err(_))
             | Answer::Reissued(Err(_))
             | Answer::Changed(_, Err(_))
             | Answer::Pushed(Err(_))
+            | Answer::Reconciled(false)
             | Answer::Watched(false) => {}
         }
     }
@@ -239,7 +250,7 @@ impl Office {
             match (what, preimage) {
                 (0, _) => Answer::Changed("cancelled", tickets.cancel(caller, id).await),
                 (1, _) => Answer::Reissued(tickets.fresh_invoice(caller, id, None).await),
-                (2, _) => Answer::Changed("reconciled", tickets.reconcile(id).await),
+                (2, _) => Answer::Reconciled(reconcile(&tickets, id).await.is_ok()),
                 (3, Some(preimage)) => Answer::Changed("proved", tickets.prove(caller, id, preimage).await),
                 (4, _) => {
                     let push = Push { id: ids.uuid().to_string(), invoice_id, received_at: now };

@@ -1,118 +1,18 @@
 //! The watcher: its schedule, others beside it, damaged tickets and slow providers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{join, poll_immediate};
-use guiche_kernel::{Actor, Caller, Limit, StoreError, Timestamp};
-use guiche_tickets::testing::{FakeGateway, MemoryStore};
+use guiche_kernel::{Limit, StoreError};
+use guiche_tickets::testing::FakeGateway;
 use guiche_tickets::{
-    Claim, ClaimOutcome, ClaimRequest, DueLook, Fingerprint, GatewayError, IdempotencyKey, InvoiceGateway,
-    InvoiceId, InvoiceStatus, IssuedInvoice, Network, NewInvoice, NextLook, Opened, PaymentHash,
-    ProviderStatus, Push, PushNoted, Reconciled, RefundDue, Release, Route, Ticket, TicketError, TicketEvent,
-    TicketEventKind, TicketId, TicketPage, TicketQuery, TicketStatus, TicketStore, TicketTx, WatchReport,
+    GatewayError, InvoiceGateway, InvoiceId, InvoiceStatus, IssuedInvoice, Network, NewInvoice, Opened,
+    ProviderStatus, Push, PushNoted, Reconciled, TicketError, TicketEventKind, TicketStatus, WatchReport,
 };
 
 use super::world::Office;
-
-/// A store in which so many of the worker's next transactions cannot be had.
-struct Damaged {
-    inner: MemoryStore,
-    refusal: fn() -> StoreError,
-    refuse: Arc<AtomicU32>,
-}
-
-#[async_trait]
-impl TicketStore for Damaged {
-    async fn begin(&self, actor: Actor) -> Result<Box<dyn TicketTx>, StoreError> {
-        let refused = |left: u32| left.checked_sub(1);
-        let refuse = self.refuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refused).is_ok();
-        if refuse { Err((self.refusal)()) } else { self.inner.begin(actor).await }
-    }
-    async fn open(
-        &self,
-        caller: Caller,
-        ticket: &Ticket,
-        events: &[TicketEvent],
-        claim: Option<&Claim>,
-    ) -> Result<(), StoreError> {
-        self.inner.open(caller, ticket, events, claim).await
-    }
-    async fn claim(&self, caller: Caller, request: &ClaimRequest) -> Result<ClaimOutcome, StoreError> {
-        self.inner.claim(caller, request).await
-    }
-    async fn find_done(
-        &self,
-        caller: Caller,
-        route: Route,
-        key: &IdempotencyKey,
-        fingerprint: &Fingerprint,
-    ) -> Result<Option<(TicketId, PaymentHash)>, StoreError> {
-        self.inner.find_done(caller, route, key, fingerprint).await
-    }
-    async fn release(&self, caller: Caller, claim: &Claim, how: Release) -> Result<(), StoreError> {
-        self.inner.release(caller, claim, how).await
-    }
-    async fn find(&self, actor: Actor, id: TicketId) -> Result<Option<Ticket>, StoreError> {
-        self.inner.find(actor, id).await
-    }
-    async fn ticket_of(&self, actor: Actor, hash: &PaymentHash) -> Result<Option<TicketId>, StoreError> {
-        self.inner.ticket_of(actor, hash).await
-    }
-    async fn list(&self, caller: Caller, query: &TicketQuery) -> Result<TicketPage, StoreError> {
-        self.inner.list(caller, query).await
-    }
-    async fn claim_looks(
-        &self,
-        now: Timestamp,
-        leased_until: Timestamp,
-        most: u16,
-    ) -> Result<Vec<DueLook>, StoreError> {
-        self.inner.claim_looks(now, leased_until, most).await
-    }
-    async fn reschedule(&self, leased_until: Timestamp, looks: &[NextLook]) -> Result<(), StoreError> {
-        self.inner.reschedule(leased_until, looks).await
-    }
-    async fn note_push(&self, push: &Push) -> Result<PushNoted, StoreError> {
-        self.inner.note_push(push).await
-    }
-    async fn list_unpaid(
-        &self,
-        since: Timestamp,
-        after: Option<(Timestamp, PaymentHash)>,
-        limit: Limit,
-    ) -> Result<Vec<DueLook>, StoreError> {
-        self.inner.list_unpaid(since, after, limit).await
-    }
-    async fn count_unpaid(&self, since: Timestamp) -> Result<u64, StoreError> {
-        self.inner.count_unpaid(since).await
-    }
-    async fn list_refunds(
-        &self,
-        after: Option<(Timestamp, PaymentHash)>,
-        limit: Limit,
-    ) -> Result<Vec<RefundDue>, StoreError> {
-        self.inner.list_refunds(after, limit).await
-    }
-    async fn count_refunds(&self) -> Result<Vec<(InvoiceStatus, u64)>, StoreError> {
-        self.inner.count_refunds().await
-    }
-
-    async fn prune_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.inner.prune_claims(before).await
-    }
-    async fn prune_pushes(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.inner.prune_pushes(before).await
-    }
-}
-
-fn damaged(refusal: fn() -> StoreError) -> (Office, Arc<AtomicU32>) {
-    let refuse = Arc::new(AtomicU32::new(0));
-    let told = Arc::clone(&refuse);
-    (Office::over(|inner| Arc::new(Damaged { inner, refusal, refuse: told })), refuse)
-}
 
 /// Tickets that have run out, the first of them the longest ago.
 async fn due(office: &Office, count: usize) -> Vec<Opened> {
@@ -283,9 +183,9 @@ async fn a_push_is_a_hint_and_the_look_decides() {
 #[tokio::test]
 async fn a_ticket_that_cannot_be_had_is_reported_and_keeps_nobody_waiting() {
     for refusal in [|| StoreError::corrupt("damaged"), || StoreError::Conflict, || StoreError::Duplicate] {
-        let (office, refuse) = damaged(refusal);
+        let office = Office::new();
         let opened = due(&office, 11).await;
-        refuse.store(1, Ordering::Relaxed);
+        office.store.refuse_workers(1, refusal);
         let watched = office.tickets.watch_once(100).await;
         assert!(matches!(&watched, Err(TicketError::Store(_))), "{watched:?}");
         assert!(!matches!(watched, Err(TicketError::Store(StoreError::Unavailable(_)))));
@@ -299,9 +199,9 @@ async fn a_ticket_that_cannot_be_had_is_reported_and_keeps_nobody_waiting() {
 
 #[tokio::test]
 async fn without_storage_a_step_ends_at_once() {
-    let (office, refuse) = damaged(|| StoreError::Unavailable("down".into()));
+    let office = Office::new();
     due(&office, 50).await;
-    refuse.store(u32::MAX, Ordering::Relaxed);
+    office.store.refuse_workers(u32::MAX, || StoreError::Unavailable("down".into()));
     let watched = office.tickets.watch_once(100).await;
     assert!(matches!(watched, Err(TicketError::Store(StoreError::Unavailable(_)))), "{watched:?}");
     assert!(office.gateway.status_calls() < 20, "{} were asked about", office.gateway.status_calls());

@@ -8,7 +8,7 @@ use guiche_kernel::{Actor, Caller, Clock, Ids, Timestamp, UserId};
 use guiche_tickets::testing::{FakeGateway, MemoryCatalogue, MemoryStore, license_form, license_operation};
 use guiche_tickets::{
     IdempotencyKey, InvoiceGateway, Network, OpenTicket, Opened, OperationId, PaymentFact, PaymentHash,
-    Ticket, TicketError, TicketEventKind, TicketId, TicketPorts, TicketSettings, TicketStore, Tickets,
+    Ticket, TicketError, TicketEventKind, TicketId, TicketPorts, TicketSettings, Tickets,
 };
 
 pub struct Office {
@@ -29,7 +29,7 @@ impl Office {
 
     pub fn with(gateway: Arc<FakeGateway>, provider: Arc<dyn InvoiceGateway>) -> Self {
         let payer = gateway.clone();
-        Self::on(gateway, provider, payer, |store| Arc::new(store))
+        Self::on(gateway, provider, payer)
     }
 
     /// An office that asks these for itself and for the payer.
@@ -38,20 +38,13 @@ impl Office {
         provider: Arc<dyn InvoiceGateway>,
         payer: Arc<dyn InvoiceGateway>,
     ) -> Self {
-        Self::on(gateway, provider, payer, |store| Arc::new(store))
-    }
-
-    /// An office that sees its storage through something.
-    pub fn over(wrap: impl FnOnce(MemoryStore) -> Arc<dyn TicketStore>) -> Self {
-        let gateway = Arc::new(FakeGateway::on(Network::Regtest));
-        Self::on(gateway.clone(), gateway.clone(), gateway, wrap)
+        Self::on(gateway, provider, payer)
     }
 
     fn on(
         gateway: Arc<FakeGateway>,
         provider: Arc<dyn InvoiceGateway>,
         payer: Arc<dyn InvoiceGateway>,
-        wrap: impl FnOnce(MemoryStore) -> Arc<dyn TicketStore>,
     ) -> Self {
         let clock = Arc::new(ManualClock::default());
         let ids = Ids::new(clock.clone(), Arc::new(SeededRandomness::new(3)));
@@ -59,7 +52,7 @@ impl Office {
         let (alice, bob) =
             (store.add_account(UserId::new(ids.uuid())), store.add_account(UserId::new(ids.uuid())));
         let ports = TicketPorts {
-            store: wrap(store.clone()),
+            store: Arc::new(store.clone()),
             catalogue: Arc::new(MemoryCatalogue::of(vec![license_operation()])),
             provider,
             payer,
