@@ -1,0 +1,1 @@
+//! Providers and a store in memory, and the contract suites that every adapter must pass.
