@@ -78,30 +78,31 @@ async fn answer(world: Arc<World>, request: Request<Incoming>) -> Outcome {
         (&Method::POST, "/v1/invoices", _) => Operation::Issue,
         (&Method::GET, _, Some(_)) => Operation::Status,
         (&Method::GET, "/health", _) => return Ok(document_of(StatusCode::OK, &json!({ "status": "ok" }))),
-        _ => return Ok(refusal(&Refusal(404, "not_found"))),
+        _ => return Ok(refusal(&Refusal(404, "not_found"), "")),
     };
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let key = header("idempotency-key").map(str::to_owned);
-    let bearer = header(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    let shown = header(AUTHORIZATION.as_str()).unwrap_or_default();
+    let bearer = shown.strip_prefix("Bearer ");
     let authorized = bearer.is_some_and(|bearer| world.takes(bearer));
     let fault = {
         let mut state = world.state();
         let text = String::from_utf8_lossy(&body).into_owned();
         state.note(Seen { operation, authorized, key: key.clone(), path: path.to_owned(), body: text });
         if !authorized {
-            return Ok(refusal(&Refusal(401, "unauthorized")));
+            return Ok(refusal(&Refusal(401, "unauthorized"), shown));
         }
         state.script.next(operation)
     };
     meet_before(fault.as_ref()).await?;
     if let Some(Fault::Answer { status, code }) = &fault {
-        return Ok(trouble(*status, code.as_deref()));
+        return Ok(trouble(*status, code.as_deref(), shown));
     }
     let done = match (operation, id) {
         (Operation::Status, Some(id)) => status(&world, id, fault.as_ref()),
         (Operation::Status | Operation::Issue, _) => issue(&world, key.as_deref(), &body, fault.as_ref()),
     };
-    meet_after(fault, done).await
+    meet_after(fault, done, shown).await
 }
 
 /// What happens before anything is done.
@@ -115,7 +116,11 @@ async fn meet_before(fault: Option<&Fault>) -> Result<(), HangUp> {
 }
 
 /// What happens to the answer.
-async fn meet_after(fault: Option<Fault>, done: Result<(StatusCode, Value), Refusal>) -> Outcome {
+async fn meet_after(
+    fault: Option<Fault>,
+    done: Result<(StatusCode, Value), Refusal>,
+    shown: &str,
+) -> Outcome {
     match fault {
         Some(Fault::LoseAnswer) => return Err(HangUp),
         Some(Fault::Silence) => std::future::pending().await,
@@ -126,7 +131,7 @@ async fn meet_after(fault: Option<Fault>, done: Result<(StatusCode, Value), Refu
     }
     match done {
         Ok((status, document)) => Ok(document_of(status, &document)),
-        Err(no) => Ok(refusal(&no)),
+        Err(no) => Ok(refusal(&no, shown)),
     }
 }
 
@@ -250,20 +255,20 @@ fn digest(purpose: &str, text: &str) -> [u8; 32] {
     Sha256::digest(format!("guiche spark fake\0{purpose}\0{text}")).into()
 }
 
-fn refusal(Refusal(status, code): &Refusal) -> Response<Full<Bytes>> {
-    trouble(*status, Some(code))
+fn refusal(Refusal(status, code): &Refusal, shown: &str) -> Response<Full<Bytes>> {
+    trouble(*status, Some(code), shown)
 }
 
-/// An error of the gateway, or of whoever stands before it when it has no code.
-fn trouble(status: u16, code: Option<&str>) -> Response<Full<Bytes>> {
+/// An error of the gateway, or of whoever stands before it when it has no code. Neither may be kept beyond the code: both
+/// repeat the `Authorization` that they were shown.
+fn trouble(status: u16, code: Option<&str>, shown: &str) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match code {
-        // A message that nobody may keep: it repeats what it was sent.
         Some(code) => {
-            let message = "refused; your key was spark-fake-key";
+            let message = format!("refused; you sent authorization: {shown}");
             document_of(status, &json!({ "error": { "code": code, "message": message } }))
         }
-        None => raw(status, "<html>not ours: spark-fake-key</html>".into()),
+        None => raw(status, format!("<html>not ours; authorization: {shown}</html>").into()),
     }
 }
 

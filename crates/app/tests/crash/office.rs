@@ -1,5 +1,6 @@
 //! The office as a client sees it.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -16,6 +17,21 @@ pub(crate) const PASSWORD: &str = "a horse with two names";
 pub(crate) struct Office {
     http: reqwest::Client,
     base: String,
+    refusals: Refusals,
+}
+
+/// The heads and bodies of all answers from 400 on. Clones are one.
+#[derive(Clone, Default)]
+pub(crate) struct Refusals(Arc<Mutex<String>>);
+
+impl Refusals {
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn add(&self, text: &str) {
+        self.0.lock().unwrap().push_str(text);
+    }
 }
 
 /// A whole answer.
@@ -46,12 +62,20 @@ pub(crate) struct Call<'a> {
     path: String,
     citizen: Option<&'a Citizen>,
     key: Option<&'a str>,
+    headers: Vec<(&'static str, String)>,
     body: Option<Value>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), citizen: None, key: None, body: None }
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            citizen: None,
+            key: None,
+            headers: Vec::new(),
+            body: None,
+        }
     }
 
     pub(crate) fn post(path: impl Into<String>) -> Self {
@@ -68,6 +92,11 @@ impl<'a> Call<'a> {
 
     pub(crate) fn key(self, key: impl Into<Option<&'a str>>) -> Self {
         Self { key: key.into(), ..self }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
     pub(crate) fn json(self, body: Value) -> Self {
@@ -133,7 +162,12 @@ impl Answer {
 impl Office {
     pub(crate) fn at(address: &str) -> Self {
         let http = guiche_app::web::client().timeout(PATIENCE).build().unwrap();
-        Self { http, base: format!("http://{address}") }
+        Self { http, base: format!("http://{address}"), refusals: Refusals::default() }
+    }
+
+    /// Remembers there what it says no with.
+    pub(crate) fn recording(self, refusals: &Refusals) -> Self {
+        Self { refusals: refusals.clone(), ..self }
     }
 
     pub(crate) async fn ask(&self, call: Call<'_>) -> Result<Answer, Lost> {
@@ -145,16 +179,27 @@ impl Office {
         if let Some(key) = call.key {
             request = request.header("Idempotency-Key", key);
         }
+        for (name, value) in call.headers {
+            request = request.header(name, value);
+        }
         if let Some(body) = call.body {
             request = request.json(&body);
         }
         let response = request.send().await.map_err(Lost)?;
+        self.answer(response, begun).await
+    }
+
+    async fn answer(&self, response: reqwest::Response, begun: Instant) -> Result<Answer, Lost> {
         let header = |name: &str| {
             response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
         };
         let (status, content_type) = (response.status().as_u16(), header("content-type"));
         let retry_after = header("retry-after").parse().ok();
+        let head = format!("{:?}", response.headers());
         let body = response.text().await.map_err(Lost)?;
+        if status >= 400 {
+            self.refusals.add(&format!("{status} {head}\n{body}\n"));
+        }
         Ok(Answer { status, body, content_type, retry_after, took: begun.elapsed() })
     }
 
@@ -167,7 +212,8 @@ impl Office {
     pub(crate) async fn login_by_form(&self, email: &str, password: &str) -> u16 {
         let form = [("grant_type", "password"), ("username", email), ("password", password)];
         let url = format!("{}/api/v1/auth/login", self.base);
-        self.http.post(url).form(&form).send().await.unwrap().status().as_u16()
+        let response = self.http.post(url).form(&form).send().await.unwrap();
+        self.answer(response, Instant::now()).await.unwrap().status
     }
 
     pub(crate) async fn ready(&self, within: Duration) {

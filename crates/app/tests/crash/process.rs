@@ -113,9 +113,10 @@ impl World {
         command
     }
 
-    fn log_file(&self, kind: &str) -> (PathBuf, File) {
+    /// One that is named after the command; their order is that of the commands.
+    fn log_file(&self, command: &str, kind: &str) -> (PathBuf, File) {
         let number = self.logs.fetch_add(1, Ordering::Relaxed);
-        let path = self.path().join(format!("{number}.{kind}"));
+        let path = self.path().join(format!("{number:04}-{command}.{kind}"));
         let file = File::create(&path).unwrap();
         (path, file)
     }
@@ -125,9 +126,22 @@ impl World {
         self.spawn(arguments).ended(START).await
     }
 
+    /// As [`run`](Self::run), with other settings for this one.
+    pub(crate) async fn run_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+        self.spawn_with(arguments, settings).ended(START).await
+    }
+
     pub(crate) fn spawn(&self, arguments: &[&str]) -> App {
-        let ((stdout, out), (stderr, err)) = (self.log_file("stdout"), self.log_file("stderr"));
-        let child = self.command(arguments).stdout(out).stderr(err).spawn().unwrap();
+        self.spawn_with(arguments, &[])
+    }
+
+    /// As [`spawn`](Self::spawn), with other settings for this one.
+    fn spawn_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> App {
+        let name = arguments.first().unwrap_or(&"guiche");
+        let ((stdout, out), (stderr, err)) = (self.log_file(name, "stdout"), self.log_file(name, "stderr"));
+        let mut command = self.command(arguments);
+        command.envs(settings.iter().copied());
+        let child = command.stdout(out).stderr(err).spawn().unwrap();
         App { child, stdout, stderr, address: String::new(), metrics: String::new() }
     }
 
@@ -157,13 +171,18 @@ impl World {
 
     /// Everything that the processes have said so far.
     pub(crate) fn said(&self) -> String {
-        let mut said = String::new();
-        for number in 0..self.logs.load(Ordering::Relaxed) {
-            for kind in ["stdout", "stderr"] {
-                said += &fs::read_to_string(self.path().join(format!("{number}.{kind}"))).unwrap_or_default();
-            }
-        }
-        said
+        self.sayings().into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// As [`said`](Self::said), each text by the command and the stream that it came from.
+    pub(crate) fn sayings(&self) -> Vec<(String, String)> {
+        let names = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.retain(|name| name.ends_with(".stdout") || name.ends_with(".stderr"));
+        names.sort();
+        // The last character may be only half written.
+        let read = |name: &String| String::from_utf8_lossy(&fs::read(self.path().join(name)).unwrap()).into();
+        names.into_iter().map(|name| (name.clone(), read(&name))).collect()
     }
 
     /// Whether the private server and its watcher have gone.
