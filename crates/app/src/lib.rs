@@ -14,6 +14,7 @@ pub mod http;
 pub mod live;
 pub mod logging;
 pub mod observed;
+pub mod reload;
 pub mod rotation;
 pub mod sealing;
 pub mod serve;

@@ -1,5 +1,6 @@
 //! The life of the serving process, from the first socket to the last request.
 
+use std::io::{self, IsTerminal as _};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::service_manager;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 use crate::wiring::{self, World};
-use crate::workers::Workers;
+use crate::workers::{Wake, Workers};
 
 /// How long `/readyz` says no before connections are refused: a load balancer has to look first.
 const UNREADY_IN_PRODUCTION: Duration = Duration::from_secs(3);
@@ -39,20 +40,23 @@ pub async fn serve(config: &Config) -> Result<(), BoxError> {
     wired.office.start(&mut wired.workers);
     wired.messenger.start(&mut wired.workers);
     wired.workers.spawn(|stop| keep_up(recorded, stop));
+    let (hangup, key_files) = (Wake::default(), wired.key_files);
+    let told = hangup.clone();
+    wired.workers.spawn(|stop| async move { key_files.read_whenever(told, stop).await });
     let mut api = http::start(listener, &wired.table, wired.surface, ServerSettings::default())?;
     tracing::info!(address = %api.address(), metrics = %metrics.address(), "listening");
     service_manager::watch(&mut wired.workers);
     service_manager::ready();
 
     tokio::select! {
-        () = signals.next() => tracing::info!("stopping"),
+        () = signals.next(&hangup) => tracing::info!("stopping"),
         ended = api.ended() => return Err(ended.err().map_or("the server ended by itself".into(), Into::into)),
     }
     shutdown.begin();
     service_manager::stopping();
     tokio::select! {
         outcome = stop(config, api, wired.workers, metrics, wired.database) => outcome,
-        () = signals.next() => Err("stopped before the last request was answered, by a second signal".into()),
+        () = signals.next(&hangup) => Err("stopped before the last request was answered, by a second signal".into()),
     }
 }
 
@@ -87,17 +91,39 @@ fn bind(address: SocketAddr) -> Result<TcpListener, BoxError> {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    had_terminal: bool,
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            had_terminal: io::stderr().is_terminal(),
+        })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    /// Waits for the one to stop, and passes on a hangup meanwhile.
+    async fn next(&mut self, hangup: &Wake) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    if self.terminal_is_gone() {
+                        return;
+                    }
+                    hangup.wake();
+                }
+            }
         }
+    }
+
+    /// The same signal also says that the window was closed in which somebody had started this: whoever closes it does not
+    /// expect the service to go on unseen.
+    fn terminal_is_gone(&self) -> bool {
+        self.had_terminal && !io::stderr().is_terminal()
     }
 }

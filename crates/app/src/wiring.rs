@@ -27,6 +27,7 @@ use crate::http::api::{self, UseCases};
 use crate::http::{self, Limits, RouteTable, ServerSettings, Surface, Timeouts};
 use crate::live::{Live, StreamBounds};
 use crate::observed::Observations;
+use crate::reload::KeyFiles;
 use crate::sealing;
 use crate::shutdown::Shutdown;
 use crate::system::{OsRandomness, SystemClock, monotonic};
@@ -50,6 +51,8 @@ pub struct Wired {
     pub office: Office,
     /// What tells others; it rests until it is started.
     pub messenger: Messenger,
+    /// The providers' keys that are read again when the process is told so.
+    pub key_files: KeyFiles,
     /// Events out, for whoever takes its steps one by one.
     pub webhooks: Arc<Webhooks>,
     /// To be closed last.
@@ -168,7 +171,8 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
         .merge(api::pushes::routes(pushes))
         .state(Arc::new(health))
         .state(Arc::new(shutdown.clone()));
-    Ok(Wired { table, surface: Arc::new(surface), workers, office, messenger, webhooks, database })
+    let key_files = payments.key_files;
+    Ok(Wired { table, surface: Arc::new(surface), workers, office, messenger, key_files, webhooks, database })
 }
 
 /// The window alone, for a command beside the server: it asks the same provider and keeps the same books.
@@ -191,6 +195,7 @@ struct Payments {
     payer: Arc<dyn InvoiceGateway>,
     seen: Arc<Observations>,
     routes: RouteTable,
+    key_files: KeyFiles,
 }
 
 /// The only `match` on the payment adapters.
@@ -208,21 +213,28 @@ fn payments(config: &Config, world: &World) -> Result<Payments, BoxError> {
                 payer: seen.watch(stub.payer_view()),
                 seen,
                 routes: api::dev::routes(stub),
+                key_files: KeyFiles::default(),
             })
         }
-        Spark::Live { url, api_keys } => {
+        Spark::Live { url, api_keys, key_file } => {
             let loopback = if config.is_production() { Loopback::Refused } else { Loopback::PlainAllowed };
             let mut settings = LiveSettings::new(url.clone(), loopback, api_keys.clone());
             settings.on_circuit = Some(telemetry::follow_circuit(SparkLive::PROVIDER));
             let live = SparkLive::try_new(settings, Outside { clock, timer, randomness })?;
             let circuit = Arc::clone(&live);
             let seen = Observations::with_circuit(SparkLive::PROVIDER, move || circuit.circuit());
+            let mut key_files = KeyFiles::default();
+            if let Some(file) = key_file {
+                let holder = Arc::clone(&live);
+                key_files.add(file.clone(), move |keys| Ok(holder.replace_keys(keys)?));
+            }
             // Whoever asks, the provider's answer is the same one: no look ever pays.
             Ok(Payments {
                 provider: seen.watch(live.clone()),
                 payer: seen.watch(live),
                 seen,
                 routes: RouteTable::new(),
+                key_files,
             })
         }
     }

@@ -17,7 +17,7 @@ use crate::breaker::{BreakerSettings, Outcome};
 use crate::call::{Answer, Call};
 use crate::circuit::{Circuit, CircuitListener};
 use crate::error::{Fault, ProviderError, VendorCode};
-use crate::keys::KeyList;
+use crate::keys::{KeyList, KeyListError, Keys};
 use crate::retry::{RetryPolicy, retry_after};
 use crate::trust;
 
@@ -158,6 +158,17 @@ impl Client {
         &self.circuit
     }
 
+    /// From now on these are the keys; see [`KeyList::replace`].
+    ///
+    /// # Errors
+    /// [`KeyListError`]; then the keys are those that they were.
+    pub fn replace_keys(&self, keys: Vec<SecretString>) -> Result<(), KeyListError> {
+        self.keys.replace(keys)?;
+        // Should none of these be taken either, it is told once more.
+        self.locked_out.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Makes a call, repeated as the [`RetryPolicy`] says if it may be.
     ///
     /// # Errors
@@ -206,12 +217,13 @@ impl Client {
     /// One attempt, with as many keys as it takes: a call whose key is refused had no effect.
     async fn attempt(&self, call: &Call<'_>, deadline: Timestamp) -> Result<Answer, Failure> {
         let deadline = deadline.min(self.outside.clock.now() + self.limits.attempt);
-        for (tries, (place, key)) in self.keys.in_turn().enumerate() {
+        let keys = self.keys.now();
+        for (tries, (place, key)) in keys.in_turn().enumerate() {
             let within = self.left(deadline);
             if within.is_zero() {
                 return Err(Fault::NoAnswer.into());
             }
-            let outcome = self.exchange(call, key, within).await;
+            let outcome = self.exchange(call, &keys, key, within).await;
             let refused = matches!(&outcome, Err(failure) if failure.fault == Fault::KeysRefused);
             if refused {
                 continue;
@@ -222,7 +234,7 @@ impl Client {
                     provider,
                     "{provider} refuses a key; going on with number {number} of {setting}"
                 );
-                self.keys.worked(place);
+                keys.worked(place);
             }
             self.locked_out.store(false, Ordering::Relaxed);
             return outcome;
@@ -241,6 +253,7 @@ impl Client {
     async fn exchange(
         &self,
         call: &Call<'_>,
+        keys: &Keys,
         key: &SecretString,
         within: Duration,
     ) -> Result<Answer, Failure> {
@@ -264,15 +277,15 @@ impl Client {
         }
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = asked.and_then(|text| retry_after(text, self.outside.clock.now()));
-        let code = self.code_of(response).await;
+        let code = self.code_of(response, keys).await;
         Err(Failure { fault: judge(call, status, code), retry_after })
     }
 
     /// The machine code of an error document; without one the status must do.
-    async fn code_of(&self, response: reqwest::Response) -> Option<VendorCode> {
+    async fn code_of(&self, response: reqwest::Response, keys: &Keys) -> Option<VendorCode> {
         let body = read(response, LONGEST_ERROR).await.ok()?;
         let document: Value = serde_json::from_slice(&body).ok()?;
-        VendorCode::parse((self.error_code)(&document)?).filter(|code| !self.keys.occurs_in(code.as_str()))
+        VendorCode::parse((self.error_code)(&document)?).filter(|code| !keys.occurs_in(code.as_str()))
     }
 
     fn left(&self, deadline: Timestamp) -> Duration {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -33,11 +34,16 @@ impl Credential {
     }
 }
 
-/// The keys, never empty. They do not print.
+/// The keys, never empty, and exchanged as a whole while calls go on. They do not print.
 pub struct KeyList {
     credential: Credential,
     /// The setting that holds them, for the log: whoever reads it should know what to mend.
     setting: &'static str,
+    keys: RwLock<Arc<Keys>>,
+}
+
+/// The keys of one moment. An attempt keeps those that it began with.
+pub(crate) struct Keys {
     keys: Vec<SecretString>,
     /// The place of the one that worked last.
     working: AtomicUsize,
@@ -64,24 +70,25 @@ impl KeyList {
         credential: Credential,
         keys: Vec<SecretString>,
     ) -> Result<Self, KeyListError> {
-        let fits = |key: &SecretString| {
-            let key = key.expose_secret();
-            !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic())
-        };
-        if keys.is_empty() {
-            return Err(KeyListError::Empty);
-        }
-        if !keys.iter().all(fits) {
-            return Err(KeyListError::Unfit);
-        }
-        Ok(Self { credential, setting, keys, working: AtomicUsize::new(0) })
+        let keys = RwLock::new(Arc::new(Keys::try_new(keys)?));
+        Ok(Self { credential, setting, keys })
     }
 
-    /// The keys with their places, beginning with the one that worked last.
-    pub(crate) fn in_turn(&self) -> impl Iterator<Item = (usize, &SecretString)> {
-        let first = self.working.load(Ordering::Relaxed);
-        let all = || self.keys.iter().enumerate();
-        all().skip(first).chain(all().take(first))
+    /// From now on these are the keys, and the first of them is used first. Attempts that are under way end with the keys
+    /// that they began with.
+    ///
+    /// # Errors
+    /// [`KeyListError`]; then nothing has changed.
+    pub fn replace(&self, keys: Vec<SecretString>) -> Result<(), KeyListError> {
+        let keys = Arc::new(Keys::try_new(keys)?);
+        // Nobody can panic while the lock is held: it guards one assignment.
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    /// The keys of this moment.
+    pub(crate) fn now(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The header that shows a key; marked as sensitive, so that no library prints it.
@@ -92,12 +99,35 @@ impl KeyList {
         Some((self.credential.name.clone(), value))
     }
 
-    pub(crate) fn worked(&self, place: usize) {
-        self.working.store(place, Ordering::Relaxed);
-    }
-
     pub(crate) const fn setting(&self) -> &'static str {
         self.setting
+    }
+}
+
+impl Keys {
+    fn try_new(keys: Vec<SecretString>) -> Result<Self, KeyListError> {
+        let fits = |key: &SecretString| {
+            let key = key.expose_secret();
+            !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if keys.is_empty() {
+            return Err(KeyListError::Empty);
+        }
+        if !keys.iter().all(fits) {
+            return Err(KeyListError::Unfit);
+        }
+        Ok(Self { keys, working: AtomicUsize::new(0) })
+    }
+
+    /// The keys with their places, beginning with the one that worked last.
+    pub(crate) fn in_turn(&self) -> impl Iterator<Item = (usize, &SecretString)> {
+        let first = self.working.load(Ordering::Relaxed);
+        let all = || self.keys.iter().enumerate();
+        all().skip(first).chain(all().take(first))
+    }
+
+    pub(crate) fn worked(&self, place: usize) {
+        self.working.store(place, Ordering::Relaxed);
     }
 
     /// Whether a text from outside repeats one of the keys, or an essential part of one.
@@ -111,8 +141,8 @@ impl KeyList {
 
 impl fmt::Debug for KeyList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { credential: _, setting, keys, working: _ } = self;
-        f.debug_struct("KeyList").field("setting", setting).field("keys", &keys.len()).finish()
+        let Self { credential: _, setting, keys: _ } = self;
+        f.debug_struct("KeyList").field("setting", setting).field("keys", &self.now().keys.len()).finish()
     }
 }
 
@@ -134,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_one_that_worked_last_comes_first_and_all_get_their_turn() {
-        let keys = list(&["a", "b", "c"]).unwrap();
+        let keys = list(&["a", "b", "c"]).unwrap().now();
         let places = || keys.in_turn().map(|(place, _)| place).collect::<Vec<_>>();
         assert_eq!(places(), [0, 1, 2]);
         keys.worked(1);
@@ -149,9 +179,25 @@ mod tests {
         let printed = format!("{keys:?} {value:?}");
         assert!(!printed.contains("hunter2"), "{printed}");
         assert!(
-            keys.occurs_in("bad_key.hunter2hunter2")
-                && keys.occurs_in("hunter2h")
-                && !keys.occurs_in("unter")
+            keys.now().occurs_in("bad_key.hunter2hunter2")
+                && keys.now().occurs_in("hunter2h")
+                && !keys.now().occurs_in("unter")
         );
+    }
+
+    #[test]
+    fn others_take_their_place_as_a_whole_or_not_at_all() {
+        let keys = list(&["a", "b"]).unwrap();
+        let before = keys.now();
+        before.worked(1);
+        assert_eq!(keys.replace(vec![]), Err(KeyListError::Empty));
+        assert_eq!(keys.replace(vec!["c".into(), "d e".into()]), Err(KeyListError::Unfit));
+        assert!(Arc::ptr_eq(&before, &keys.now()), "nothing has changed");
+        keys.replace(vec!["c".into(), "d".into()]).unwrap();
+        let now = keys.now();
+        let all: Vec<_> = now.in_turn().map(|(place, key)| (place, key.expose_secret())).collect();
+        assert_eq!(all, [(0, "c"), (1, "d")], "it begins with the first again");
+        before.worked(1);
+        assert_eq!(now.in_turn().next().unwrap().0, 0, "what worked before says nothing of the others");
     }
 }

@@ -108,6 +108,14 @@ impl SparkLive {
         Ok(Arc::new(Self { client: Client::try_new(settings, outside)?, clock }))
     }
 
+    /// From now on these are the keys; calls that are under way end with those that they began with.
+    ///
+    /// # Errors
+    /// [`KeyListError`]; then the keys are those that they were.
+    pub fn replace_keys(&self, keys: Vec<SecretString>) -> Result<(), KeyListError> {
+        self.client.replace_keys(keys)
+    }
+
     /// Where the circuit to the gateway stands.
     #[must_use]
     pub fn circuit(&self) -> CircuitState {

@@ -57,7 +57,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the API until SIGTERM or SIGINT
+    /// Serve the API until SIGTERM or SIGINT; SIGHUP reads the providers' keys again
     #[command(after_help = "Example:\n  LISTEN_ADDR=127.0.0.1:8081 guiche serve")]
     Serve,
     /// Bring the database to this version

@@ -6,6 +6,7 @@
 
 mod database;
 mod generated;
+mod key_file;
 mod keys;
 mod names;
 mod problems;
@@ -30,6 +31,7 @@ use ipnet::IpNet;
 
 pub use database::{Database, MigrationTarget};
 pub use generated::{GeneratedSecrets, Secret32};
+pub use key_file::KeyFile;
 pub use keys::{JwtKey, JwtKeys, SINGLE_KEY_ID};
 pub use problems::ConfigError;
 pub use sealing::SealingKeys;

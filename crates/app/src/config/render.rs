@@ -43,7 +43,7 @@ pub(super) fn to_toml(config: &Config) -> String {
     put("bcrypt_cost", whole(config.bcrypt_cost.into()));
     match &config.spark {
         Spark::Stub => put("spark_mode", "stub".into()),
-        Spark::Live { url, api_keys } => {
+        Spark::Live { url, api_keys, key_file: _ } => {
             put("spark_mode", "live".into());
             put("spark_api_url", text(url));
             put("spark_api_key", vec![REDACTED; api_keys.len()].join(",").into());

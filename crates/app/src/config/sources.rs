@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::names::{self, Kind};
 use super::problems::Problems;
@@ -20,7 +20,13 @@ pub struct Sources {
 }
 
 /// The settings by name, merged. What is taken from it by `text` and friends has been trimmed, and is not empty.
-pub(super) struct Settings(BTreeMap<String, String>);
+pub(super) struct Settings(BTreeMap<String, Setting>);
+
+/// A value, and the file that it was read from, if it was.
+struct Setting {
+    text: String,
+    file: Option<PathBuf>,
+}
 
 impl Settings {
     /// Merges the sources: per setting the environment wins over the file, and `NAME` and `NAME_FILE` are one setting.
@@ -29,9 +35,9 @@ impl Settings {
         let from_environment = environment_settings(&sources.environment, problems);
         let mut merged = resolve_secret_files(&from_file, problems);
         merged.extend(resolve_secret_files(&from_environment, problems));
-        merged.retain(|name, value| {
-            *value = value.trim().to_owned();
-            let empty = value.is_empty();
+        merged.retain(|name, Setting { text, .. }| {
+            *text = text.trim().to_owned();
+            let empty = text.is_empty();
             if empty && names::kind(name) == Some(Kind::Word) {
                 problems.refuse(format!("{name} is set but empty"));
             }
@@ -42,7 +48,12 @@ impl Settings {
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(names::kind(name).is_some(), "{name} is missing from the table of names");
-        self.0.get(name).map(String::as_str)
+        self.0.get(name).map(|setting| setting.text.as_str())
+    }
+
+    /// The file that the value stands in, where `NAME_FILE` gave it.
+    pub(super) fn file(&self, name: &str) -> Option<&Path> {
+        self.0.get(name)?.file.as_deref()
     }
 
     pub(super) fn secret(&self, name: &str) -> Option<SecretString> {
@@ -152,11 +163,11 @@ fn unknown(shown: &str, close: Option<&str>) -> String {
 fn resolve_secret_files(
     settings: &BTreeMap<String, String>,
     problems: &mut Problems,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<String, Setting> {
     let mut resolved = BTreeMap::new();
     for (name, value) in settings {
         let Some(secret) = names::secret_of_file(name) else {
-            resolved.insert(name.clone(), value.clone());
+            resolved.insert(name.clone(), Setting { text: value.clone(), file: None });
             continue;
         };
         if value.is_empty() {
@@ -167,16 +178,22 @@ fn resolve_secret_files(
             continue;
         }
         match read_secret(Path::new(value)) {
-            Ok(text) if text.is_empty() => problems.refuse(format!("the file of {name} is empty")),
-            Ok(text) => drop(resolved.insert(secret.to_owned(), text)),
+            Ok(text) if text.expose_secret().is_empty() => {
+                problems.refuse(format!("the file of {name} is empty"));
+            }
+            Ok(text) => {
+                let setting = Setting { text: text.expose_secret().to_owned(), file: Some(value.into()) };
+                resolved.insert(secret.to_owned(), setting);
+            }
             Err(error) => problems.refuse(format!("the file of {name} cannot be read: {}", error.kind())),
         }
     }
     resolved
 }
 
-fn read_secret(path: &Path) -> io::Result<String> {
+/// What the file holds, without the end of its last line.
+pub(super) fn read_secret(path: &Path) -> io::Result<SecretString> {
     let mut text = std::fs::read_to_string(path)?;
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
-    Ok(text)
+    Ok(text.into())
 }

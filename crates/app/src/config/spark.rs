@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::Reader;
+use super::key_file::{self, KeyFile};
 use super::values::{self, SparkMode};
 
 /// Where invoices come from.
@@ -17,6 +18,8 @@ pub enum Spark {
         url: Url,
         /// The keys for it, never empty; the first is used, and the next when it is refused.
         api_keys: Vec<SecretString>,
+        /// The file that they stand in, if they do.
+        key_file: Option<KeyFile>,
     },
 }
 
@@ -37,7 +40,7 @@ impl Reader {
             }
             SparkMode::Live => {
                 let url = self.provider_url("SPARK_API_URL", production);
-                let api_keys = self.key_list("SPARK_API_KEY");
+                let (api_keys, key_file) = self.key_list("SPARK_API_KEY");
                 for name in ["SPARK_API_URL", "SPARK_API_KEY"] {
                     if !self.settings.is_set(name) {
                         self.problems.refuse(format!("{name} is required with SPARK_MODE=live"));
@@ -45,20 +48,19 @@ impl Reader {
                 }
                 // What is missing was refused above; the rest of the configuration is still looked at.
                 let url = url.or_else(|| Url::parse("https://missing.invalid").ok())?;
-                Some(Spark::Live { url, api_keys })
+                Some(Spark::Live { url, api_keys, key_file })
             }
         }
     }
 
-    /// A provider's keys, separated by commas.
-    fn key_list(&mut self, name: &str) -> Vec<SecretString> {
-        let Some(list) = self.settings.text(name) else { return Vec::new() };
-        let keys: Vec<&str> = list.split(',').map(str::trim).collect();
-        if keys.iter().any(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
-            self.problems.refuse(format!("{name} must be keys without spaces, separated by commas"));
-            return Vec::new();
-        }
-        keys.into_iter().map(SecretString::from).collect()
+    /// A provider's keys, and the file that they stand in.
+    fn key_list(&mut self, name: &'static str) -> (Vec<SecretString>, Option<KeyFile>) {
+        let Some(list) = self.settings.text(name) else { return (Vec::new(), None) };
+        let Some(keys) = key_file::keys(list) else {
+            self.problems.refuse(key_file::not_keys(name));
+            return (Vec::new(), None);
+        };
+        (keys, self.settings.file(name).map(|path| KeyFile::new(name, path.to_owned())))
     }
 
     /// A provider's address: its key travels there, so it is `https`, except to this very machine in development.

@@ -19,6 +19,7 @@ mod office;
 mod outages;
 mod process;
 mod refusals;
+mod reloading;
 mod retries;
 mod secrets;
 mod sharing;

@@ -43,3 +43,18 @@ async fn another_key_is_not_tried_for_any_other_refusal() {
     assert_eq!(world.fault().await, Fault::Refused { status: 403, code: None });
     assert_eq!(server.count(), 1);
 }
+
+#[tokio::test]
+async fn other_keys_are_used_from_the_next_call_on() {
+    let ok = answer(200, "{}");
+    let server = Server::that([answer(401, ""), ok.clone(), ok]).await;
+    let world = world_with(&server, &["one", "two"], Limits::default());
+    world.post().await.unwrap();
+    assert!(world.client.replace_keys(vec![]).is_err());
+    world.post().await.unwrap();
+    world.client.replace_keys(vec!["three".into(), "one".into()]).unwrap();
+    world.post().await.unwrap();
+    let requests = server.requests();
+    let keys: Vec<_> = requests.iter().map(|request| key_of(request)).collect();
+    assert_eq!(keys, ["one", "two", "two", "three"], "a list that cannot be used changes nothing");
+}

@@ -238,6 +238,31 @@ fn secrets_from_files() {
 }
 
 #[test]
+fn where_a_providers_keys_stand_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("keys"), dir.path().join("others"));
+    for path in [&path, &other] {
+        std::fs::write(path, "one,two\n").unwrap();
+    }
+    let live = [("SPARK_MODE", "live"), ("SPARK_API_URL", "https://spark.example.org")];
+    let file = |more: &[(&str, &str)], toml: String| {
+        let settings = [&live, more].concat();
+        let Spark::Live { api_keys, key_file, .. } =
+            Config::parse(&with_file(&settings, &toml)).unwrap().spark
+        else {
+            panic!("the stub")
+        };
+        (api_keys.len(), key_file.map(|file| (file.setting(), file.read().unwrap().len())))
+    };
+    let known = Some(("SPARK_API_KEY", 2));
+    let (path, other) = (path.to_str().unwrap(), other.to_str().unwrap());
+    assert_eq!(file(&[("SPARK_API_KEY_FILE", path)], String::new()), (2, known));
+    assert_eq!(file(&[], format!("spark_api_key_file = '{path}'")), (2, known));
+    assert_eq!(file(&[("SPARK_API_KEY_FILE", other)], format!("spark_api_key_file = '{path}'")), (2, known));
+    assert_eq!(file(&[("SPARK_API_KEY", "key")], format!("spark_api_key_file = '{path}'")), (1, None));
+}
+
+#[test]
 fn only_secrets_come_from_files() {
     assert_eq!(refusals(&with_file(&[], "listen_addr_file = 'x'")).len(), 1);
     assert!(refusals(&sources(&[("LISTEN_ADDR_FILE", "x")])).is_empty(), "not ours to judge");
