@@ -2,11 +2,15 @@
 
 mod address;
 pub mod audit;
+mod document;
+mod error;
 mod fault;
 mod hosts;
 mod lnurl_invoice;
 mod ports;
+mod saga;
 mod secrets;
+mod service;
 mod setup;
 mod step;
 
@@ -15,6 +19,8 @@ pub mod testing;
 
 pub use address::{AddressDomain, AddressError, AddressName, LightningAddress};
 pub use audit::{AuditEntry, AuditRow};
+pub use document::InvalidDocument;
+pub use error::SetupError;
 pub use fault::{FaultKind, HostError, Provider, SetupFault, VendorCode};
 pub use hosts::{
     Holdings, HostInvoice, Listed, NewAddressInvoice, NodeHost, NodeState, NodeWallet, ReceiveGateway,
@@ -22,9 +28,11 @@ pub use hosts::{
 };
 pub use lnurl_invoice::AddressInvoice;
 pub use ports::{AddressBook, Amendment, AuditTrail, Begin, Begun, Lease, ServedAddress, SetupStore};
+pub use saga::{Driven, Policy};
 pub use secrets::{
-    InvalidDocument, InvalidMacaroon, InvalidSeed, Macaroon, NodeConfig, NodeEndpoint, SERVICE, Seed,
-    StoreConfig, WalletPassword, WebhookSecret, journal_place, node_place, store_place,
+    InvalidMacaroon, InvalidSeed, Macaroon, NodeConfig, NodeEndpoint, SERVICE, Seed, StoreConfig,
+    WalletPassword, WebhookSecret, journal_place, node_place, store_place,
 };
+pub use service::{SetupPlace, SetupPorts, Setups};
 pub use setup::{Goal, Services, Setup, SetupId, SetupStatus};
 pub use step::{ResourceName, Step, StepRecord, StepState, UnknownWord};

@@ -117,7 +117,7 @@ pub trait SetupStore: Send + Sync {
         leased_until: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// For workers: turns from making to undoing because of a fault.
+    /// For workers: turns from making to undoing because of a fault; or, while undoing, tells why something had to be left.
     async fn roll_back(&self, lease: &Lease, fault: &SetupFault, now: Timestamp) -> Result<(), StoreError>;
 
     /// For workers: writes what the address is served by, makes it active, and gives the lease back. Both ids and both
