@@ -46,8 +46,17 @@ pub(crate) fn cpu_of_ended_children() -> Result<Duration, BoxError> {
 
 /// Processor time of this thread, to the nanosecond.
 pub(crate) fn cpu_of_thread() -> Result<Duration, BoxError> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = text.split_whitespace().next().ok_or("/proc/thread-self/schedstat is empty")?;
+    scheduled("/proc/thread-self/schedstat")
+}
+
+/// Processor time of the first thread of a process: of one that has no other, and to the nanosecond.
+pub(crate) fn cpu_to_the_nanosecond(pid: u32) -> Result<Duration, BoxError> {
+    scheduled(&format!("/proc/{pid}/schedstat"))
+}
+
+fn scheduled(file: &str) -> Result<Duration, BoxError> {
+    let text = fs::read_to_string(file)?;
+    let nanos = text.split_whitespace().next().ok_or_else(|| format!("{file} is empty"))?;
     Ok(Duration::from_nanos(nanos.parse()?))
 }
 

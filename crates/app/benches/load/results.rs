@@ -1,5 +1,7 @@
 //! What was found.
 
+use std::fmt;
+
 use guiche_kernel::{BoxError, Timestamp};
 use serde::Serialize;
 
@@ -84,15 +86,36 @@ pub(crate) struct Figure {
     pub(crate) value: f64,
     /// What the number counts: `times`, `MB`, `s`.
     pub(crate) unit: &'static str,
-    pub(crate) at_most: f64,
+    #[serde(flatten)]
+    pub(crate) bound: Bound,
     /// How it came about.
     pub(crate) detail: String,
+}
+
+/// On which side of it a number should lie.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
 }
 
 impl Figure {
     /// Whether the bound is kept.
     pub(crate) fn reached(&self) -> bool {
-        self.value <= self.at_most
+        match self.bound {
+            Bound::AtMost(most) => self.value <= most,
+            Bound::AtLeast(least) => self.value >= least,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "≤ {most}"),
+            Self::AtLeast(least) => write!(f, "≥ {least}"),
+        }
     }
 }
 
@@ -140,6 +163,14 @@ impl Results {
         }
         self.rows.extend(rows);
     }
+}
+
+/// The value that so many percent of all are not above.
+pub(crate) fn percentile(values: impl IntoIterator<Item = f64>, percent: usize) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let place = (values.len() * percent).div_ceil(100).saturating_sub(1);
+    values.get(place).copied().unwrap_or(f64::NAN)
 }
 
 /// The middle value; of an even number, the mean of the two in the middle.

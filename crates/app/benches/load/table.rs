@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::results::{Results, Row};
+use crate::results::{Figure, Results, Row};
 
 const REACHED: &str = "✓";
 const MISSED: &str = "✗";
@@ -65,7 +65,7 @@ pub(crate) fn text(results: &Results) -> Result<String, fmt::Error> {
         writeln!(text)?;
     }
     for figure in &results.figures {
-        let bound = format!("≤ {} {}", figure.at_most, mark(figure.reached()));
+        let bound = format!("{} {}", figure.bound, mark(figure.reached()));
         writeln!(text, "{:<60}{:>10.2} {:<6}{:>10}", figure.what, figure.value, figure.unit, bound)?;
         writeln!(text, "  {}", figure.detail)?;
     }
@@ -108,13 +108,9 @@ pub(crate) fn markdown(results: &Results, chart: &str) -> Result<String, fmt::Er
     }
     writeln!(text, "\n| Figure | Value | Bound | |\n|---|--:|--:|---|")?;
     for figure in &results.figures {
-        let (value, unit, at_most) = (figure.value, figure.unit, figure.at_most);
+        let Figure { what, value, unit, bound, detail } = figure;
         let reached = mark(figure.reached());
-        writeln!(
-            text,
-            "| {} | {value:.2} {unit} | ≤ {at_most} {unit} {reached} | {} |",
-            figure.what, figure.detail
-        )?;
+        writeln!(text, "| {what} | {value:.2} {unit} | {bound} {unit} {reached} | {detail} |")?;
     }
     for note in &results.notes {
         writeln!(text, "\n{note}")?;

@@ -13,6 +13,8 @@ use guiche_adapter_postgres::ROLES_SQL;
 use guiche_kernel::BoxError;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Connection, NoTls, Socket};
 
 use crate::http;
 use crate::wrk::Request;
@@ -86,16 +88,36 @@ impl World {
     }
 
     /// A connection that row-level security does not bind, to prepare and to look.
-    pub(crate) async fn superuser(&self, database: &str) -> Result<tokio_postgres::Client, BoxError> {
-        let url = self.cluster.superuser_url(database);
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
+    pub(crate) async fn superuser(&self, database: &str) -> Result<Client, BoxError> {
+        let (client, connection) = self.superuser_on(database).await?;
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// As [`superuser`](Self::superuser), for whoever wants to hear what the database tells.
+    pub(crate) async fn superuser_on(
+        &self,
+        database: &str,
+    ) -> Result<(Client, Connection<Socket, NoTlsStream>), BoxError> {
+        Ok(tokio_postgres::connect(&self.cluster.superuser_url(database), NoTls).await?)
     }
 
     /// Starts the service on a database of the cluster, and returns when it is ready.
     pub(crate) fn serve(&self, database: &Database) -> Result<Service, BoxError> {
         Service::start(self.on(database), &self.home_of(database))
+    }
+
+    /// Starts one more service on a database, with settings of its own; what it keeps for itself lies below `name`.
+    pub(crate) fn serve_as(
+        &self,
+        name: &str,
+        database: &Database,
+        settings: &[(&str, String)],
+    ) -> Result<Service, BoxError> {
+        let home = self.directory.path().join(name);
+        let mut command = self.on(database);
+        command.env("GUICHE_DATA_DIR", &home).envs(settings.iter().map(|(name, value)| (name, value)));
+        Service::start(command, &home)
     }
 
     /// The program on a database of the cluster.

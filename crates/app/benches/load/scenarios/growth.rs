@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 
 use crate::bench::{Bench, WARM_UP};
 use crate::people::{self, Crowd};
-use crate::results::{Figure, median};
+use crate::results::{Bound, Figure, median};
 use crate::world::Service;
 use crate::wrk::{Play, Request};
 
@@ -43,7 +43,7 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Figure, BoxError> {
         what: format!("p50 of a page among {total} tickets, to that among 100"),
         value: median(before.iter().zip(&after).map(|(before, after)| after / before)),
         unit: "times",
-        at_most: 1.3,
+        bound: Bound::AtMost(1.3),
         detail: format!("one connection: {:.3} ms and {:.3} ms", median(before), median(after)),
     })
 }

@@ -4,14 +4,18 @@
 //! To add one: a module, its name in [`NAMES`], and its line in [`run`].
 
 mod accounts;
+mod claiming;
 mod growth;
+mod noticing;
 mod opening;
 mod operations;
 mod paying;
 mod reading;
+mod replicas;
 mod rotation;
 mod starting;
 mod storm;
+mod watching;
 
 use guiche_kernel::BoxError;
 
@@ -22,7 +26,7 @@ use crate::results::Results;
 /// Those that are rows of the table.
 const CALLS: [&str; 6] = ["operations", "login", "open", "get", "list", "confirm"];
 /// All, in their order.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 15] = [
     "operations",
     "login",
     "open",
@@ -33,13 +37,24 @@ pub(crate) const NAMES: [&str; 11] = [
     "storm",
     "growth",
     "rotation",
+    "watch",
+    "claim",
+    "payments",
+    "replicas",
     "start",
 ];
+
+/// Measured once, however often others are: a hundred payments and more are a repetition in themselves.
+const ONCE: &str = "payments";
 
 /// How many measurements there will be; calls are measured at both numbers of connections.
 pub(crate) fn steps(options: &Options) -> u64 {
     let repeat = u64::from(options.repeat());
-    let of = |name: &&str| if CALLS.contains(name) { repeat * 2 } else { repeat };
+    let of = |name: &&str| match *name {
+        ONCE => 1,
+        call if CALLS.contains(&call) => repeat * 2,
+        _ => repeat,
+    };
     NAMES.iter().filter(|name| options.wants(name)).map(of).sum()
 }
 
@@ -59,7 +74,11 @@ pub(crate) async fn run(bench: &Bench<'_>, results: &mut Results) -> Result<(), 
             "memory" => results.figures.push(starting::memory(bench)?),
             "storm" => results.figures.push(storm::run(bench)?),
             "growth" => results.figures.push(growth::run(bench).await?),
-            "rotation" => results.figures.push(rotation::run(bench).await?),
+            "rotation" => results.figures.extend(rotation::run(bench).await?),
+            "watch" => results.figures.extend(watching::run(bench).await?),
+            "claim" => results.figures.push(claiming::run(bench).await?),
+            "payments" => results.figures.extend(noticing::run(bench).await?),
+            "replicas" => results.figures.extend(replicas::run(bench).await?),
             "start" => results.figures.extend(starting::run(bench)?),
             unknown => return Err(format!("there is no scenario {unknown}").into()),
         }

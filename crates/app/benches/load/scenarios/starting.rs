@@ -4,7 +4,7 @@ use guiche_kernel::BoxError;
 
 use crate::bench::Bench;
 use crate::proc;
-use crate::results::{Figure, median};
+use crate::results::{Bound, Figure, median};
 
 /// What is resident after all that was played so far, 64 connections among it.
 pub(crate) fn memory(bench: &Bench<'_>) -> Result<Figure, BoxError> {
@@ -14,7 +14,7 @@ pub(crate) fn memory(bench: &Bench<'_>) -> Result<Figure, BoxError> {
         what: "resident memory after the load at 64 connections".to_owned(),
         value: memory.resident,
         unit: "MB",
-        at_most: 60.0,
+        bound: Bound::AtMost(60.0),
         detail: format!("{:.1} MB at the most", memory.peak),
     })
 }
@@ -50,5 +50,5 @@ pub(crate) fn run(bench: &Bench<'_>) -> Result<Vec<Figure>, BoxError> {
 fn figure(what: &str, at_most: f64, value: f64, all: &[f64]) -> Figure {
     let all: Vec<String> = all.iter().map(|seconds| format!("{seconds:.3}")).collect();
     let detail = format!("measured: {} s", all.join(", "));
-    Figure { what: what.to_owned(), value, unit: "s", at_most, detail }
+    Figure { what: what.to_owned(), value, unit: "s", bound: Bound::AtMost(at_most), detail }
 }

@@ -6,7 +6,7 @@ use guiche_kernel::BoxError;
 
 use super::{accounts, operations};
 use crate::bench::{Bench, WARM_UP};
-use crate::results::{Figure, median};
+use crate::results::{Bound, Figure, median};
 use crate::wrk::{Play, Request};
 
 /// Who goes on asking for the operations.
@@ -41,7 +41,7 @@ pub(crate) fn run(bench: &Bench<'_>) -> Result<Figure, BoxError> {
         what: "p99 of operations in a login storm, to that in peace".to_owned(),
         value: ratio,
         unit: "times",
-        at_most: 5.0,
+        bound: Bound::AtMost(5.0),
         detail: format!(
             "{QUIET} connections on operations: {:.1} ms; with {STORM} more on login: {:.1} ms",
             median(quiet),
