@@ -12,7 +12,9 @@
 )]
 
 mod books;
+mod clients;
 mod cluster;
+mod first_start;
 mod kills;
 mod live;
 mod office;
