@@ -40,6 +40,8 @@ pub fn start(log: &Log) -> Result<(), String> {
     let terminal = std::io::stderr().is_terminal();
     let format = log.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost. To say so would be one more, and a panic where the terminal has gone.
+    let builder = builder.log_internal_errors(false);
     // Only the first subscriber of a process counts; tests start many servers.
     let _ = match format {
         LogFormat::Text => builder.with_ansi(terminal).try_init(),

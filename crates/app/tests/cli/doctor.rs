@@ -1,9 +1,7 @@
-//! `guiche doctor`: each check with something that fails it, and nothing changed by any of it.
+//! `guiche doctor`: what it tells of whole places, and that nothing is changed by it. What each check fails on is in
+//! `sick.rs`.
 
-use std::fs::{self, Permissions};
-use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::fs;
 
 use serde_json::Value;
 
@@ -11,16 +9,16 @@ use crate::database::{Database, world_on};
 use crate::world::{Ended, World};
 
 /// What the doctor found, by `--json`.
-struct Diagnosis {
+pub(crate) struct Diagnosis {
     code: Option<i32>,
-    json: Value,
+    pub(crate) json: Value,
 }
 
-fn doctor(world: &World) -> Diagnosis {
+pub(crate) fn doctor(world: &World) -> Diagnosis {
     diagnosis(&world.run(&["doctor", "--json"]))
 }
 
-fn diagnosis(ended: &Ended) -> Diagnosis {
+pub(crate) fn diagnosis(ended: &Ended) -> Diagnosis {
     assert_eq!(ended.stderr, "", "{ended:?}");
     let json: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(json["healthy"], ended.code == Some(0), "{json}");
@@ -39,7 +37,7 @@ impl Diagnosis {
     }
 
     /// That this check has that level and says so, with a cure in one line.
-    fn assert(&self, check: &str, level: &str, said: &str) {
+    pub(crate) fn assert(&self, check: &str, level: &str, said: &str) {
         let finding = self.of(check);
         assert_eq!(self.level(check), level, "{finding}");
         assert!(finding["found"].as_str().unwrap().contains(said), "{said}: {finding}");
@@ -91,58 +89,6 @@ fn a_refused_configuration_fails_with_every_line_and_nothing_is_guessed() {
     let text = found.json.to_string();
     assert!(text.contains("LISTEN_ADDR must be") && text.contains("BCRYPT_COST must be"), "{text}");
     found.assert("database", "skipped", "configuration");
-}
-
-#[test]
-fn a_place_that_cannot_be_written() {
-    let mut world = World::new();
-    world.set("GUICHE_DATA_DIR", "/proc/guiche");
-    doctor(&world).assert("data-directory", "failure", "/proc/guiche cannot be used");
-}
-
-#[test]
-fn a_secret_that_others_can_read() {
-    let world = World::new();
-    fs::create_dir_all(world.data().join("secrets")).unwrap();
-    fs::set_permissions(world.data().join("secrets"), Permissions::from_mode(0o700)).unwrap();
-    fs::write(world.data().join("secrets/jwt"), [0; 32]).unwrap();
-    fs::set_permissions(world.data().join("secrets/jwt"), Permissions::from_mode(0o640)).unwrap();
-    doctor(&world).assert("secrets", "failure", "secrets/jwt is open to other users");
-}
-
-#[test]
-fn a_port_that_somebody_else_has() {
-    let mut world = World::new();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    world.set("METRICS_ADDR", &taken.local_addr().unwrap().to_string());
-    doctor(&world).assert("metrics-address", "failure", "used by another program");
-}
-
-#[test]
-fn too_few_files() {
-    let world = World::new();
-    let plain = world.command(&["doctor", "--json"]);
-    let mut limited = Command::new("sh");
-    limited.args(["-c", r#"ulimit -n 1000 && exec "$0" doctor --json"#]).arg(plain.get_program());
-    limited.env_clear().current_dir(world.path());
-    for (name, value) in plain.get_envs() {
-        limited.env(name, value.unwrap());
-    }
-    let output = limited.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let ended =
-        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
-    diagnosis(&ended).assert("open-files", "warning", "at most 1000 files");
-}
-
-#[test]
-fn data_of_a_version_that_nobody_serves() {
-    let world = World::new();
-    fs::create_dir_all(world.data().join("postgres/data")).unwrap();
-    fs::write(world.data().join("postgres/data/PG_VERSION"), "14\n").unwrap();
-    let found = doctor(&world);
-    found.assert("private-database", "failure", "14");
-    found.assert("database", "skipped", "private-database");
 }
 
 #[test]

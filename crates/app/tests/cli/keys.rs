@@ -32,7 +32,7 @@ fn ring(ids: &[&str]) -> KeyRing {
 }
 
 /// Gives the world a ring of these keys.
-fn give(world: &mut World, ids: &[&str]) {
+pub(crate) fn give(world: &mut World, ids: &[&str]) {
     let keys = ids.iter().map(|id| format!("{id}:{}", STANDARD.encode(bytes(id))));
     world.set("SERVICE_ENCRYPTION_KEYS", &keys.collect::<Vec<_>>().join(","));
 }
@@ -44,7 +44,7 @@ fn add(world: &World) -> EndpointId {
 }
 
 /// So many endpoints, whose secrets are their own ids, sealed under the key.
-fn fill(database: &Database, under: &str, rows: u128) {
+pub(crate) fn fill(database: &Database, under: &str, rows: u128) {
     let vault = ring(&[under]);
     let row = |row| {
         let id = Uuid::from_u128(row);

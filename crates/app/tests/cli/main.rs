@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail like tests")]
 
+mod asking;
 mod completions;
 mod database;
 mod demo;
@@ -14,5 +15,8 @@ mod operations;
 mod proxy;
 mod refunds;
 mod service_manager;
+mod sick;
+mod terminal;
 mod users;
+mod watching;
 mod world;

@@ -23,6 +23,9 @@ const FEW_FILES: u64 = 4_096;
 /// Quicker than that, and a stolen table of hashes is cheap to try passwords on; slower, and signing in keeps people waiting
 /// and the processors busy.
 const SANE_HASHING: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(1);
+/// How often a password is tried, and after how long a try no other follows.
+const TRIES: u32 = 5;
+const LONG_ENOUGH: Duration = Duration::from_millis(200);
 
 /// Generated secrets, the private cluster and the stub's payments live there.
 pub(super) fn data_directory(config: &Config) -> Finding {
@@ -128,13 +131,22 @@ pub(super) fn password_cost(cost: u32) -> Finding {
     }
 }
 
+/// The quickest of a few where one is quick: what else the machine does at the moment should not make it look slow.
 fn time_one(cost: u32) -> Result<Duration, guiche_kernel::BoxError> {
     let settings = BcryptSettings { cost: BcryptCost::try_new(cost)?, ..BcryptSettings::default() };
     let hasher = BcryptHasher::new(settings, std::sync::Arc::new(OsRandomness));
     let password = PresentedPassword::new("how long does it take".to_owned().into());
-    let begun = Instant::now();
-    futures::executor::block_on(hasher.verify(&password, None))?;
-    Ok(begun.elapsed())
+    let mut quickest = Duration::MAX;
+    for _ in 0..TRIES {
+        let begun = Instant::now();
+        futures::executor::block_on(hasher.verify(&password, None))?;
+        let took = begun.elapsed();
+        quickest = quickest.min(took);
+        if took > LONG_ENOUGH {
+            break;
+        }
+    }
+    Ok(quickest)
 }
 
 fn judge_cost(cost: u32, took: Duration) -> Finding {

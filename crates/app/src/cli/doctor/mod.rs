@@ -3,6 +3,7 @@
 
 mod database;
 mod machine;
+mod provider;
 mod report;
 
 use clap::Args;
@@ -12,8 +13,7 @@ use super::output::print;
 use super::progress::busy;
 use super::runtime;
 use super::settings::Given;
-use crate::config::{Config, JwtKeys, Spark};
-use crate::web;
+use crate::config::{Config, JwtKeys};
 use report::{Finding, Report};
 
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ async fn examine(config: &Config) -> Report {
     report.add(machine::open_files());
     report.add(machine::password_cost(config.bcrypt_cost));
     report.extend(database::examine(config).await);
-    report.add(provider(config).await);
+    report.add(provider::provider(config).await);
     report
 }
 
@@ -68,26 +68,4 @@ fn configuration(config: &Config) -> Vec<Finding> {
     };
     let whole = Finding::ok("configuration", format!("{}, {keys}", config.environment));
     std::iter::once(whole).chain(warnings).collect()
-}
-
-async fn provider(config: &Config) -> Finding {
-    const CHECK: &str = "payment-provider";
-    match &config.spark {
-        Spark::Stub => Finding::ok(CHECK, "the stub: invoices are real, money is not".to_owned()),
-        Spark::Live { url, .. } => {
-            let client = web::client_for(url).timeout(machine::PATIENCE).build();
-            let answer = match client {
-                Ok(client) => client.get(url.clone()).send().await.map(drop),
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(()) => Finding::ok(CHECK, format!("{url} answers")),
-                Err(_) => Finding::failure(
-                    CHECK,
-                    format!("{url} does not answer"),
-                    "set SPARK_API_URL to the gateway, and see that it runs and can be reached from here",
-                ),
-            }
-        }
-    }
 }
