@@ -103,7 +103,8 @@ pub trait NodeWallet: Send + Sync {
     /// Whether the node answers calls that need a macaroon. Changes nothing.
     async fn is_serving(&self, endpoint: &NodeEndpoint) -> Result<bool, HostError>;
 
-    /// A macaroon that may receive, and neither spend nor open channels. Repeating it is harmless.
+    /// A macaroon that may receive and see what there is, and neither spend nor open channels: addresses,
+    /// invoices, and reading of info, balances and channels. Repeating it is harmless.
     async fn bake_receive_macaroon(
         &self,
         endpoint: &NodeEndpoint,
@@ -194,6 +195,9 @@ pub struct HostInvoice {
 pub trait ReceiveGateway: Send + Sync {
     /// Issues an invoice through the store's node. NOT idempotent: an unanswered one is nobody's, and runs out.
     async fn issue(&self, store: &str, new: &NewAddressInvoice) -> Result<HostInvoice, HostError>;
+
+    /// How much the store's node could receive now, in satoshis; `None` when it does not say. Changes nothing.
+    async fn receivable_sats(&self, store: &str) -> Result<Option<u64>, HostError>;
 
     /// An invoice by its id; `None` when the store has none such.
     async fn invoice(&self, store: &str, id: &str) -> Result<Option<HostInvoice>, HostError>;

@@ -6,7 +6,7 @@ mod document;
 mod error;
 mod fault;
 mod hosts;
-mod lnurl_invoice;
+pub mod lnurl;
 mod ports;
 mod saga;
 mod secrets;
@@ -26,7 +26,7 @@ pub use hosts::{
     Holdings, HostInvoice, Listed, NewAddressInvoice, NodeHost, NodeState, NodeWallet, ReceiveGateway,
     StoreHost,
 };
-pub use lnurl_invoice::AddressInvoice;
+pub use lnurl::AddressInvoice;
 pub use ports::{AddressBook, Amendment, AuditTrail, Begin, Begun, Lease, ServedAddress, SetupStore};
 pub use saga::{Driven, Policy};
 pub use secrets::{

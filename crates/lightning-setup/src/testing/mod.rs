@@ -1,1 +1,5 @@
 //! Providers and a store in memory, and the contract suites that every adapter must pass.
+
+mod hosts;
+
+pub use hosts::{MemoryHosts, Trouble};

@@ -1,0 +1,250 @@
+//! Both providers, and the nodes, in memory: what exists there, and every way in which a call can go wrong.
+
+mod nodes;
+mod stores;
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::{FaultKind, Holdings, HostError, Listed, Macaroon, NodeEndpoint, Provider};
+use guiche_kernel::{Clock, Timestamp};
+
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Trouble {
+    /// It is understood and refused.
+    Refused,
+    /// It is turned away unread.
+    Unavailable,
+    /// It is lost on the way there, which looks like no answer.
+    LostBefore,
+    /// It has its effect, and the answer is lost.
+    LostAfter,
+    /// It looks lost, and has its effect half a minute later.
+    Late,
+    /// It has its effect, and the answer is garbage.
+    Garbage,
+    /// The caller is killed before it is sent.
+    KilledBefore,
+    /// It has its effect, and the caller is killed before the answer arrives.
+    KilledAfter,
+}
+
+impl Trouble {
+    /// Every trouble.
+    pub const ALL: [Self; 8] = [
+        Self::Refused,
+        Self::Unavailable,
+        Self::LostBefore,
+        Self::LostAfter,
+        Self::Late,
+        Self::Garbage,
+        Self::KilledBefore,
+        Self::KilledAfter,
+    ];
+}
+
+/// How late a late effect comes.
+const LATE: Duration = Duration::from_secs(30);
+
+type Effect = Box<dyn FnOnce(&mut State) + Send>;
+
+#[derive(Default)]
+struct State {
+    nodes: BTreeMap<String, Node>,
+    stores: BTreeMap<String, Store>,
+    made: u32,
+    calls: Vec<&'static str>,
+    troubles: Vec<(&'static str, usize, Trouble)>,
+    always: Option<(Provider, Trouble)>,
+    late: Vec<(Timestamp, Effect)>,
+}
+
+#[derive(Clone)]
+struct Node {
+    name: String,
+    looks: u32,
+    wallet: Option<u32>,
+    holdings: Holdings,
+}
+
+#[derive(Clone)]
+struct Store {
+    name: String,
+    node: Option<(NodeEndpoint, String)>,
+    webhooks: BTreeMap<String, (String, String)>,
+}
+
+/// Node host, nodes and store host in memory. Clones share their state.
+#[derive(Clone)]
+pub struct MemoryHosts {
+    state: Arc<Mutex<State>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl MemoryHosts {
+    /// Nothing exists yet.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { state: Arc::default(), clock }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has that happen to the call of that name, the next one being 1, counted over all calls of that name so far.
+    pub fn plan(&self, operation: &'static str, call: usize, trouble: Trouble) {
+        self.lock().troubles.push((operation, call, trouble));
+    }
+
+    /// Has that happen to every call of a provider, until [`heal`](Self::heal).
+    pub fn break_down(&self, provider: Provider, trouble: Trouble) {
+        self.lock().always = Some((provider, trouble));
+    }
+
+    /// Nothing goes wrong from now on.
+    pub fn heal(&self) {
+        let mut state = self.lock();
+        state.always = None;
+        state.troubles.clear();
+    }
+
+    /// The names of all calls so far, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.lock().calls.clone()
+    }
+
+    /// What exists: kind, id and our name of it.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<(&'static str, String, String)> {
+        let mut state = self.lock();
+        state.settle(None);
+        let mut all = Vec::new();
+        all.extend(state.nodes.iter().map(|(id, node)| ("node", id.clone(), node.name.clone())));
+        for (id, store) in &state.stores {
+            all.push(("store", id.clone(), store.name.clone()));
+            all.extend(store.webhooks.keys().map(|hook| ("webhook", hook.clone(), store.name.clone())));
+        }
+        all
+    }
+
+    /// Adds a node and a store that somebody else made.
+    pub fn add_foreign(&self, name: &str) {
+        let mut state = self.lock();
+        let id = state.id();
+        state.nodes.insert(format!("node-{id}"), Node::new(name));
+        state.stores.insert(format!("store-{id}"), Store::new(name));
+    }
+
+    /// Gives a node funds, channels, or room to receive.
+    pub fn endow(&self, node: &str, holdings: Holdings) {
+        if let Some(node) = self.lock().nodes.get_mut(node) {
+            node.holdings = holdings;
+        }
+    }
+
+    /// Takes something away behind everybody's back.
+    pub fn vanish(&self, id: &str) {
+        let mut state = self.lock();
+        state.nodes.remove(id);
+        state.stores.remove(id);
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        provider: Provider,
+        operation: &'static str,
+        effect: impl FnOnce(&mut State) -> Result<T, FaultKind> + Send + 'static,
+    ) -> Result<T, HostError> {
+        let now = self.clock.now();
+        let fail = |kind| HostError::new(provider, operation, kind);
+        let outcome = {
+            let mut state = self.lock();
+            state.settle(Some(now));
+            state.calls.push(operation);
+            match state.trouble(provider, operation) {
+                None => return effect(&mut state).map_err(fail),
+                Some(Trouble::Refused) => Some(FaultKind::Refused),
+                Some(Trouble::Unavailable) => Some(FaultKind::Unavailable),
+                Some(Trouble::LostBefore) => Some(FaultKind::Unanswered),
+                Some(Trouble::KilledBefore) => None,
+                Some(Trouble::Late) => {
+                    state.late.push((now + LATE, Box::new(|state| drop(effect(state)))));
+                    Some(FaultKind::Unanswered)
+                }
+                Some(trouble @ (Trouble::LostAfter | Trouble::Garbage | Trouble::KilledAfter)) => {
+                    effect(&mut state).map_err(fail)?;
+                    let unanswered = (trouble == Trouble::LostAfter).then_some(FaultKind::Unanswered);
+                    unanswered.or_else(|| (trouble == Trouble::Garbage).then_some(FaultKind::Garbled))
+                }
+            }
+        };
+        match outcome {
+            Some(kind) => Err(fail(kind)),
+            // Whoever asked is gone: nobody will ever hear of this.
+            None => pending().await,
+        }
+    }
+}
+
+impl State {
+    fn id(&mut self) -> u32 {
+        self.made = self.made.saturating_add(1);
+        self.made
+    }
+
+    fn trouble(&self, provider: Provider, operation: &'static str) -> Option<Trouble> {
+        let call = self.calls.iter().filter(|it| **it == operation).count();
+        let planned = self.troubles.iter().find(|it| it.0 == operation && it.1 == call).map(|it| it.2);
+        planned.or_else(|| self.always.filter(|it| it.0 == provider).map(|it| it.1))
+    }
+
+    /// Late effects whose time has come; with `None`, all of them.
+    fn settle(&mut self, now: Option<Timestamp>) {
+        let (due, later) =
+            std::mem::take(&mut self.late).into_iter().partition(|(at, _)| now.is_none_or(|now| *at <= now));
+        self.late = later;
+        let due: Vec<(Timestamp, Effect)> = due;
+        for (_, effect) in due {
+            effect(self);
+        }
+    }
+
+    fn at(&mut self, endpoint: &NodeEndpoint) -> Result<(String, &mut Node), FaultKind> {
+        let id = endpoint.0.strip_suffix(".test").unwrap_or_default().to_owned();
+        let node = self.nodes.get_mut(&id).ok_or(FaultKind::Unavailable)?;
+        Ok((id, node))
+    }
+}
+
+impl Node {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), looks: 0, wallet: None, holdings: Holdings::default() }
+    }
+}
+
+impl Store {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), node: None, webhooks: BTreeMap::new() }
+    }
+}
+
+fn macaroon(text: &str) -> Result<Macaroon, FaultKind> {
+    Macaroon::from_hex(&hex::encode(text).into()).map_err(|_| FaultKind::Garbled)
+}
+
+fn is(given: &str, wanted: &str) -> bool {
+    given == hex::encode(wanted)
+}
+
+fn named<'a>(all: impl Iterator<Item = (&'a String, &'a String)>, wanted: &str) -> Vec<String> {
+    all.filter(|(_, name)| *name == wanted).map(|(id, _)| id.clone()).collect()
+}
+
+fn listed<'a>(all: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<Listed> {
+    all.map(|(id, name)| Listed { id: id.clone(), name: name.clone() }).collect()
+}
