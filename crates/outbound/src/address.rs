@@ -58,6 +58,12 @@ impl Address {
         self.0.scheme() == "https"
     }
 
+    /// The address itself.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+
     /// The address of something below; each segment is encoded. `None` for a segment that no path can hold: an empty one,
     /// and `.` and `..`, which lead elsewhere however they are encoded.
     #[must_use]
@@ -73,6 +79,72 @@ impl Address {
         let mut url = self.0.clone();
         url.set_path(&path);
         Some(url)
+    }
+}
+
+/// Where the servers are that a provider runs, one for each of its customers: an address with `{host}` in the place of what
+/// distinguishes them, such as `https://{host}:8080`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressTemplate {
+    text: String,
+    loopback: Loopback,
+}
+
+/// Why a text is no such template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// All would be at one address.
+    #[error("the address must contain {{host}}")]
+    NoHole,
+    /// No address at all.
+    #[error("this is no address")]
+    Unreadable,
+    /// An address that must not be called.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+}
+
+impl AddressTemplate {
+    const HOLE: &str = "{host}";
+    /// RFC 1035.
+    const LONGEST_HOST: usize = 253;
+
+    /// Accepts a template all of whose addresses calls may go to.
+    ///
+    /// # Errors
+    /// [`TemplateError`].
+    pub fn try_new(text: &str, loopback: Loopback) -> Result<Self, TemplateError> {
+        if !text.contains(Self::HOLE) {
+            return Err(TemplateError::NoHole);
+        }
+        let template = Self { text: text.to_owned(), loopback };
+        template.address("host.invalid")?;
+        Ok(template)
+    }
+
+    /// The address for a host; `None` when it is no host name, so that it can say nothing but which host.
+    #[must_use]
+    pub fn fill(&self, host: &str) -> Option<Address> {
+        Self::is_host(host).then(|| self.address(host).ok()).flatten()
+    }
+
+    /// An address of that form, which nobody has.
+    ///
+    /// # Errors
+    /// None for a template that was accepted.
+    pub fn example(&self) -> Result<Address, TemplateError> {
+        self.address("host.invalid")
+    }
+
+    fn address(&self, host: &str) -> Result<Address, TemplateError> {
+        let url = self.text.replace(Self::HOLE, host).parse().map_err(|_| TemplateError::Unreadable)?;
+        Ok(Address::try_new(url, self.loopback)?)
+    }
+
+    fn is_host(host: &str) -> bool {
+        let byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(byte);
+        host.len() <= Self::LONGEST_HOST && host.split('.').all(label)
     }
 }
 
@@ -122,6 +194,29 @@ mod tests {
             ("https://example.org/#x", AddressError::Query),
         ] {
             assert_eq!(address(text, Loopback::Refused), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_filled_with_a_host_and_with_nothing_else() {
+        let template = AddressTemplate::try_new("https://{host}:8080", Loopback::Refused).unwrap();
+        let url = template.fill("node-1.m.example.org").unwrap();
+        assert_eq!(url.url().as_str(), "https://node-1.m.example.org:8080/");
+        for bad in
+            ["", "a b", "a/b", "user@host", "host:1", "..", "a..b", "{host}", "ê.org", &"a.".repeat(127)]
+        {
+            assert_eq!(template.fill(bad), None, "{bad}");
+        }
+        let below =
+            AddressTemplate::try_new("http://127.0.0.1:1/lnd/{host}", Loopback::PlainAllowed).unwrap();
+        assert_eq!(below.fill("n1").unwrap().url().path(), "/lnd/n1");
+        for (text, expected) in [
+            ("https://example.org", TemplateError::NoHole),
+            ("no address {host}", TemplateError::Unreadable),
+            ("http://{host}:8080", TemplateError::Address(AddressError::Unprotected)),
+            ("https://key@{host}", TemplateError::Address(AddressError::Credentials)),
+        ] {
+            assert_eq!(AddressTemplate::try_new(text, Loopback::PlainAllowed), Err(expected), "{text}");
         }
     }
 

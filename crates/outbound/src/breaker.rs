@@ -93,6 +93,10 @@ impl Breaker {
         Self { settings, phase: Phase::Closed { failures: 0 }, generation: 0 }
     }
 
+    pub(crate) const fn settings(&self) -> BreakerSettings {
+        self.settings
+    }
+
     /// Where it stands.
     #[must_use]
     pub const fn state(&self) -> CircuitState {

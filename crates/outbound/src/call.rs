@@ -2,23 +2,27 @@
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Fault, ProviderError};
+use crate::keys::repeats;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What is asked of a provider.
-#[derive(Debug, Clone)]
+/// What is asked of a provider. Its headers and its document do not print: they may hold secrets.
+#[derive(Clone)]
 pub struct Call<'a> {
     pub(crate) operation: &'static str,
     pub(crate) method: Method,
     pub(crate) segments: Vec<&'a str>,
     pub(crate) headers: Vec<(HeaderName, String)>,
+    pub(crate) secrets: Vec<(Option<HeaderName>, SecretString)>,
     pub(crate) body: Option<Value>,
     pub(crate) repeatable: bool,
     pub(crate) considered: Option<StatusCode>,
+    pub(crate) body_bytes: Option<usize>,
 }
 
 impl<'a> Call<'a> {
@@ -31,9 +35,11 @@ impl<'a> Call<'a> {
             method,
             segments,
             headers: Vec::new(),
+            secrets: Vec::new(),
             body: None,
             repeatable: false,
             considered: None,
+            body_bytes: None,
         }
     }
 
@@ -69,6 +75,27 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Adds a header that no library prints, and that no vendor's code may repeat.
+    #[must_use]
+    pub fn secret_header(mut self, name: HeaderName, value: &SecretString) -> Self {
+        self.secrets.push((Some(name), value.clone()));
+        self
+    }
+
+    /// Says that the document holds a secret, which no vendor's code may repeat.
+    #[must_use]
+    pub fn holding(mut self, secret: &SecretString) -> Self {
+        self.secrets.push((None, secret.clone()));
+        self
+    }
+
+    /// Takes an answer of up to so many bytes, whatever [`Limits`](crate::Limits) say: for lists.
+    #[must_use]
+    pub const fn up_to(mut self, body_bytes: usize) -> Self {
+        self.body_bytes = Some(body_bytes);
+        self
+    }
+
     /// Sends a document.
     #[must_use]
     pub fn json(mut self, body: Value) -> Self {
@@ -89,7 +116,33 @@ impl<'a> Call<'a> {
     pub(crate) fn header_values(&self) -> Option<Vec<(HeaderName, HeaderValue)>> {
         let value =
             |(name, value): &(HeaderName, String)| Some((name.clone(), HeaderValue::from_str(value).ok()?));
-        self.headers.iter().map(value).collect()
+        let secret = |(name, value): &(Option<HeaderName>, SecretString)| {
+            let name = name.clone()?;
+            let value = HeaderValue::from_str(value.expose_secret()).map(|mut value| {
+                value.set_sensitive(true);
+                (name, value)
+            });
+            Some(value.ok())
+        };
+        let secrets = self.secrets.iter().filter_map(secret);
+        self.headers.iter().map(value).chain(secrets).collect()
+    }
+
+    /// Whether a text from outside repeats a secret of this call.
+    pub(crate) fn is_repeated_by(&self, text: &str) -> bool {
+        self.secrets.iter().any(|(_, secret)| repeats(text, secret.expose_secret()))
+    }
+}
+
+impl std::fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { operation, method, segments, repeatable, .. } = self;
+        f.debug_struct("Call")
+            .field("operation", operation)
+            .field("method", method)
+            .field("segments", segments)
+            .field("repeatable", repeatable)
+            .finish_non_exhaustive()
     }
 }
 

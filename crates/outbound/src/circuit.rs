@@ -30,6 +30,11 @@ impl Circuit {
         Self { provider, clock, listener, breaker: Mutex::new(Breaker::new(settings)) }
     }
 
+    /// A closed one under the same settings, whose changes nobody is told of.
+    pub(crate) fn another(&self, clock: Arc<dyn Clock>) -> Self {
+        Self::new(self.provider, self.lock().settings(), clock, None)
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> CircuitState {

@@ -152,6 +152,18 @@ impl Client {
         Ok(Self { http, provider, address, keys, locked_out, limits, retry, error_code, circuit, outside })
     }
 
+    /// The same provider's way of speaking at another address, without keys: a server of one customer's own. It shares
+    /// the bounds and the connections, and has a circuit to itself. The address MUST be encrypted if this one's is.
+    #[must_use]
+    pub fn elsewhere(&self, address: Address) -> Self {
+        let circuit = self.circuit.another(Arc::clone(&self.outside.clock));
+        let (keys, locked_out) = (KeyList::none(), AtomicBool::new(false));
+        let Self { http, provider, limits, retry, error_code, outside, .. } = self;
+        let (http, outside) = (http.clone(), outside.clone());
+        let (provider, limits, retry, error_code) = (*provider, *limits, *retry, *error_code);
+        Self { http, provider, address, keys, locked_out, limits, retry, error_code, circuit, outside }
+    }
+
     /// The circuit to this provider.
     #[must_use]
     pub const fn circuit(&self) -> &Circuit {
@@ -191,7 +203,7 @@ impl Client {
                 Err(failure) => failure,
             };
             let Some(pause) = self.pause(call, attempts, &failure, deadline) else {
-                return Err(error(failure.fault));
+                return Err(error(failure.fault).asking_for(failure.retry_after));
             };
             let (provider, operation, fault) = (self.provider, call.operation, &failure.fault);
             tracing::debug!(provider, operation, attempts, %fault, "a call failed and will be repeated");
@@ -240,7 +252,7 @@ impl Client {
             return outcome;
         }
         // Once, and again after it has worked: a watcher that polls must not fill the log.
-        if !self.locked_out.swap(true, Ordering::Relaxed) {
+        if !self.keys.is_none() && !self.locked_out.swap(true, Ordering::Relaxed) {
             let (provider, setting) = (self.provider, self.keys.setting());
             tracing::error!(
                 provider,
@@ -269,7 +281,7 @@ impl Client {
         let response = request.send().await.map_err(|error| fault_of(&error))?;
         let status = response.status();
         if status.is_success() {
-            let body = read(response, self.limits.body_bytes).await?;
+            let body = read(response, call.body_bytes.unwrap_or(self.limits.body_bytes)).await?;
             return Ok(Answer { provider: self.provider, operation: call.operation, status, body });
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -277,7 +289,7 @@ impl Client {
         }
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = asked.and_then(|text| retry_after(text, self.outside.clock.now()));
-        let code = self.code_of(response, keys).await;
+        let code = self.code_of(response, keys).await.filter(|code| !call.is_repeated_by(code.as_str()));
         Err(Failure { fault: judge(call, status, code), retry_after })
     }
 

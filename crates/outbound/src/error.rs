@@ -39,13 +39,19 @@ pub struct ProviderError {
     provider: &'static str,
     operation: &'static str,
     fault: Fault,
+    retry_after: Option<Duration>,
 }
 
 impl ProviderError {
     /// A failure of that operation of the provider.
     #[must_use]
     pub const fn new(provider: &'static str, operation: &'static str, fault: Fault) -> Self {
-        Self { provider, operation, fault }
+        Self { provider, operation, fault, retry_after: None }
+    }
+
+    pub(crate) const fn asking_for(mut self, retry_after: Option<Duration>) -> Self {
+        self.retry_after = retry_after;
+        self
     }
 
     /// Who.
@@ -64,6 +70,22 @@ impl ProviderError {
     #[must_use]
     pub const fn fault(&self) -> &Fault {
         &self.fault
+    }
+
+    /// For how long the provider asks to be left alone (`Retry-After`), or the circuit does.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.fault {
+            Fault::CircuitOpen { retry_in } => Some(retry_in),
+            Fault::Unreachable
+            | Fault::Untrusted
+            | Fault::NoAnswer
+            | Fault::Failing { .. }
+            | Fault::Refused { .. }
+            | Fault::KeysRefused
+            | Fault::Unreadable { .. }
+            | Fault::Unsendable => self.retry_after,
+        }
     }
 }
 

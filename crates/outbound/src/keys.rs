@@ -36,7 +36,7 @@ impl Credential {
 
 /// The keys, never empty, and exchanged as a whole while calls go on. They do not print.
 pub struct KeyList {
-    credential: Credential,
+    credential: Option<Credential>,
     /// The setting that holds them, for the log: whoever reads it should know what to mend.
     setting: &'static str,
     keys: RwLock<Arc<Keys>>,
@@ -71,7 +71,14 @@ impl KeyList {
         keys: Vec<SecretString>,
     ) -> Result<Self, KeyListError> {
         let keys = RwLock::new(Arc::new(Keys::try_new(keys)?));
-        Ok(Self { credential, setting, keys })
+        Ok(Self { credential: Some(credential), setting, keys })
+    }
+
+    /// For a provider whose calls bring what opens it along themselves, if anything does: one turn, and no header.
+    #[must_use]
+    pub fn none() -> Self {
+        let keys = Keys { keys: vec![SecretString::default()], working: AtomicUsize::new(0) };
+        Self { credential: None, setting: "", keys: RwLock::new(Arc::new(keys)) }
     }
 
     /// From now on these are the keys, and the first of them is used first. Attempts that are under way end with the keys
@@ -93,14 +100,20 @@ impl KeyList {
 
     /// The header that shows a key; marked as sensitive, so that no library prints it.
     pub(crate) fn header(&self, key: &SecretString) -> Option<(HeaderName, HeaderValue)> {
-        let text = format!("{}{}", self.credential.prefix, key.expose_secret());
+        let credential = self.credential.as_ref()?;
+        let text = format!("{}{}", credential.prefix, key.expose_secret());
         let mut value = HeaderValue::from_str(&text).ok()?;
         value.set_sensitive(true);
-        Some((self.credential.name.clone(), value))
+        Some((credential.name.clone(), value))
     }
 
     pub(crate) const fn setting(&self) -> &'static str {
         self.setting
+    }
+
+    /// Whether there are none.
+    pub(crate) const fn is_none(&self) -> bool {
+        self.credential.is_none()
     }
 }
 
@@ -132,11 +145,14 @@ impl Keys {
 
     /// Whether a text from outside repeats one of the keys, or an essential part of one.
     pub(crate) fn occurs_in(&self, text: &str) -> bool {
-        self.keys.iter().any(|key| {
-            let key = key.expose_secret();
-            text.contains(key) || (text.len() >= 8 && key.contains(text))
-        })
+        self.keys.iter().any(|key| repeats(text, key.expose_secret()))
     }
+}
+
+/// Whether a text repeats a secret, or an essential part of one.
+pub(crate) fn repeats(text: &str, secret: &str) -> bool {
+    // The empty one stands for no key at all.
+    !secret.is_empty() && (text.contains(secret) || (text.len() >= 8 && secret.contains(text)))
 }
 
 impl fmt::Debug for KeyList {
@@ -169,6 +185,15 @@ mod tests {
         assert_eq!(places(), [0, 1, 2]);
         keys.worked(1);
         assert_eq!(places(), [1, 2, 0]);
+    }
+
+    #[test]
+    fn without_keys_there_is_one_turn_and_no_header() {
+        let none = KeyList::none();
+        let now = none.now();
+        assert_eq!(now.in_turn().count(), 1);
+        assert!(now.in_turn().all(|(_, key)| none.header(key).is_none()));
+        assert!(!now.occurs_in("anything"));
     }
 
     #[test]
