@@ -1,0 +1,155 @@
+//! A store's node, and its invoices.
+
+use std::time::Duration;
+
+use guiche_kernel::Timestamp;
+use guiche_outbound::fake::{Asked, Reply};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::BtcPayPlay;
+use super::bolt11::{self, Wanted};
+use super::routes::{invalid, missing_permission, no};
+use super::state::{Connection, Invoice, Store, digest};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewInvoice {
+    amount: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    description_hash_only: bool,
+    expiry: u64,
+}
+
+fn unavailable() -> Reply {
+    no(503, "lightning-node-unavailable", "The lightning node is unavailable")
+}
+
+impl BtcPayPlay {
+    /// The store that a call is about, if it reaches its node.
+    async fn reached(&self, asked: &Asked) -> Result<Store, Reply> {
+        let segments = asked.segments();
+        let id = segments.get(3).copied().unwrap_or_default();
+        let store = self.stores().into_iter().find(|store| store.id == id).ok_or_else(missing_permission)?;
+        let Some(connection) = &store.connection else {
+            return Err(no(404, "lightning-not-configured", "The lightning node is not set up"));
+        };
+        let reaches = match store.reaches {
+            Some(reaches) => reaches,
+            None => self.finds(connection).await,
+        };
+        if reaches { Ok(store) } else { Err(unavailable()) }
+    }
+
+    /// Asks the node itself, where it is on this machine.
+    async fn finds(&self, connection: &Connection) -> bool {
+        let Connection { server, macaroon } = connection;
+        if !server.starts_with("http://") {
+            return true;
+        }
+        let call = self.http.get(format!("{}/v1/getinfo", server.trim_end_matches('/')));
+        let answer = call.header("grpc-metadata-macaroon", macaroon).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    pub(super) async fn play_info(&self, asked: &Asked) -> Reply {
+        match self.reached(asked).await {
+            Err(refusal) => refusal,
+            Ok(store) => Reply::ok(&json!({
+                "nodeURIs": [], "blockHeight": 800_000, "alias": store.name, "color": "#ef820d",
+                "version": "0.18.5-beta", "peersCount": 1, "activeChannelsCount": 0,
+                "inactiveChannelsCount": 0, "pendingChannelsCount": 0,
+            })),
+        }
+    }
+
+    pub(super) async fn play_issue(&self, asked: &Asked) -> Reply {
+        let store = match self.reached(asked).await {
+            Err(refusal) => return refusal,
+            Ok(store) => store.id,
+        };
+        let Some(wanted) = asked.json::<NewInvoice>() else { return invalid("Amount", "Invalid request") };
+        let now = self.clock.now();
+        let issued = self.world.change(|world| {
+            let number = world.next_id("invoice");
+            let invoice = make(&wanted, &number, now)?;
+            let document = told(&invoice, now);
+            if let Some(store) = world.find(&store) {
+                store.invoices.push(invoice);
+            }
+            Ok(document)
+        });
+        match issued {
+            Ok(Ok(document)) => Reply::ok(&document),
+            Ok(Err(refusal)) => refusal,
+            Err(_) => Reply::text(500, "the ledger cannot be written"),
+        }
+    }
+
+    pub(super) fn play_invoice(&self, asked: &Asked) -> Reply {
+        let segments = asked.segments();
+        let (store, id) = (segments.get(3).copied(), segments.get(7).copied());
+        let Some(store) = self.stores().into_iter().find(|known| Some(known.id.as_str()) == store) else {
+            return missing_permission();
+        };
+        let invoice = store.invoices.iter().find(|invoice| Some(invoice.id.as_str()) == id);
+        invoice.map_or_else(
+            || no(404, "invoice-not-found", "The invoice was not found"),
+            |invoice| Reply::ok(&told(invoice, self.clock.now())),
+        )
+    }
+}
+
+fn make(wanted: &NewInvoice, number: &str, now: Timestamp) -> Result<Invoice, Reply> {
+    let amount_msat =
+        wanted.amount.parse().map_err(|_| invalid("Amount", "Amount should be more or equal to 0"))?;
+    if wanted.expiry == 0 {
+        return Err(invalid("Expiry", "Expiry should be more than 0"));
+    }
+    if wanted.description_hash_only && wanted.description.is_none() {
+        return Err(invalid("DescriptionHashOnly", "Description is required"));
+    }
+    let preimage = digest("preimage", number);
+    let refused = |_| no(400, "generic-error", "The node refuses");
+    let issued = bolt11::sign(&Wanted {
+        amount_msat,
+        description: wanted.description.as_deref().unwrap_or_default(),
+        is_hashed: wanted.description_hash_only,
+        preimage,
+        issued_at: u64::try_from(now.unix_timestamp()).map_err(refused)?,
+        expiry_seconds: wanted.expiry,
+    });
+    let Some((bolt11, payment_hash)) = issued else {
+        return Err(no(400, "generic-error", "The node refuses"));
+    };
+    Ok(Invoice {
+        id: payment_hash,
+        bolt11,
+        amount_msat,
+        preimage: hex::encode(preimage),
+        expires_at: now + Duration::from_secs(wanted.expiry),
+        paid_at: None,
+    })
+}
+
+fn told(invoice: &Invoice, now: Timestamp) -> Value {
+    let status = match invoice.paid_at {
+        Some(_) => "Paid",
+        None if now > invoice.expires_at => "Expired",
+        None => "Unpaid",
+    };
+    let is_paid = invoice.paid_at.is_some();
+    json!({
+        "id": invoice.id,
+        "status": status,
+        "BOLT11": invoice.bolt11,
+        "paidAt": invoice.paid_at.map(Timestamp::unix_timestamp),
+        "expiresAt": invoice.expires_at.unix_timestamp(),
+        "amount": invoice.amount_msat.to_string(),
+        "amountReceived": is_paid.then(|| invoice.amount_msat.to_string()),
+        "paymentHash": invoice.id,
+        "preimage": is_paid.then_some(&invoice.preimage),
+    })
+}
