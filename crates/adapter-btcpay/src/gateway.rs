@@ -9,6 +9,19 @@ use serde_json::{Value, json};
 
 use crate::{BtcPay, garbled, has_code, is_id, store_failed};
 
+#[derive(Deserialize)]
+struct Balance {
+    #[serde(default)]
+    offchain: Option<OffChain>,
+}
+
+#[derive(Deserialize)]
+struct OffChain {
+    /// What is on the other side of active channels, in millisatoshis, as a text.
+    #[serde(default)]
+    remote: Option<String>,
+}
+
 /// Twice of what BOLT11 readers in use accept, in bytes.
 const LONGEST_BOLT11: usize = 8 * 1024;
 
@@ -56,6 +69,21 @@ impl ReceiveGateway for BtcPay {
             "privateRouteHints": true,
         }));
         self.understand(&self.call(call).await?)
+    }
+
+    async fn receivable_sats(&self, store: &str) -> Result<Option<u64>, HostError> {
+        let path = ["api", "v1", "stores", store, "lightning", "BTC", "balance"];
+        let call = Call::get("receivable_sats", &path).refused_by(StatusCode::SERVICE_UNAVAILABLE);
+        let answer = match self.send(&call).await {
+            Ok(answer) => answer,
+            // The node says so too to a macaroon that may not look into its channels, as the one that we bake.
+            Err(error) if has_code(&error, 503, "lightning-node-unavailable") => return Ok(None),
+            Err(error) => return Err(store_failed(&error)),
+        };
+        let Balance { offchain } = answer.json().map_err(|error| store_failed(&error))?;
+        let Some(remote) = offchain.and_then(|offchain| offchain.remote) else { return Ok(None) };
+        let millisats: u64 = remote.parse().map_err(|_| garbled(&answer))?;
+        Ok(Some(millisats / 1000))
     }
 
     async fn invoice(&self, store: &str, id: &str) -> Result<Option<HostInvoice>, HostError> {

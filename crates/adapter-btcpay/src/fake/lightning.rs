@@ -65,6 +65,19 @@ impl BtcPayPlay {
         }
     }
 
+    pub(super) async fn play_balance(&self, asked: &Asked) -> Reply {
+        let store = match self.reached(asked).await {
+            Err(refusal) => return refusal,
+            Ok(store) => store,
+        };
+        let Some(sats) = store.receivable_sats else { return unavailable() };
+        let remote = sats.saturating_mul(1000).to_string();
+        Reply::ok(&json!({
+            "onchain": { "confirmed": "0", "unconfirmed": "0", "reserved": "0" },
+            "offchain": { "opening": "0", "local": "0", "remote": remote, "closing": "0" },
+        }))
+    }
+
     pub(super) async fn play_issue(&self, asked: &Asked) -> Reply {
         let store = match self.reached(asked).await {
             Err(refusal) => return refusal,

@@ -7,6 +7,7 @@
 //! | `POST /_fake/pay` | `{"invoice": id, "paid_at": RFC 3339 or absent for now}` → `{"preimage"}` |
 //! | `POST /_fake/deliver` | a [`Delivering`] → `[{"webhook", "delivery_id", "status"}]` |
 //! | `POST /_fake/store` | `{"store": id or name, "reaches": false}`: its node is out of reach; `null` takes that back |
+//! | `POST /_fake/receivable` | `{"store": id or name, "sats": 50000}`: so much could it receive; `null`: it does not say |
 //! | `POST /_fake/create` | `{"name": …}`: a store that somebody else makes who shares the account |
 //! | `POST /_fake/keys` | `{"keys": […], "permissions": […]}`: it takes these keys and no others, and they may that |
 //!
@@ -117,6 +118,15 @@ impl BtcPayPlay {
         found.ok_or_else(|| not_found("no such store"))
     }
 
+    /// Says how much a store's node could receive, in satoshis; `None`: it does not say.
+    ///
+    /// # Errors
+    /// When there is none such, or the ledger cannot be written.
+    pub fn let_receive(&self, store: &str, sats: Option<u64>) -> io::Result<()> {
+        let found = self.world.change(|world| world.find(store).map(|store| store.receivable_sats = sats))?;
+        found.ok_or_else(|| not_found("no such store"))
+    }
+
     /// Plays the payer: the invoice is paid from now on, at the given moment or now. Returns the preimage.
     ///
     /// # Errors
@@ -151,6 +161,7 @@ impl Play for BtcPayPlay {
         "connect_node",
         "disconnect_node",
         "info",
+        "balance",
         "register_webhook",
         "list_webhooks",
         "delete_webhook",
@@ -170,6 +181,7 @@ impl Play for BtcPayPlay {
             ("PUT", ["stores", _, "payment-methods", "BTC-LN"]) => Some("connect_node"),
             ("DELETE", ["stores", _, "payment-methods", "BTC-LN"]) => Some("disconnect_node"),
             ("GET", ["stores", _, "lightning", "BTC", "info"]) => Some("info"),
+            ("GET", ["stores", _, "lightning", "BTC", "balance"]) => Some("balance"),
             ("POST", ["stores", _, "webhooks"]) => Some("register_webhook"),
             ("GET", ["stores", _, "webhooks"]) => Some("list_webhooks"),
             ("DELETE", ["stores", _, "webhooks", _]) => Some("delete_webhook"),
@@ -193,6 +205,7 @@ impl Play for BtcPayPlay {
     async fn perform(&self, operation: &'static str, asked: &Asked) -> Result<Reply, HangUp> {
         Ok(match operation {
             "info" => self.play_info(asked).await,
+            "balance" => self.play_balance(asked).await,
             "issue" => self.play_issue(asked).await,
             "invoice" => self.play_invoice(asked),
             _ => self.play_stores(operation, asked),
@@ -223,6 +236,8 @@ impl Play for BtcPayPlay {
             },
             "store" => read(body)
                 .and_then(|Reach { store, reaches }| self.let_reach(&store, reaches).map(|()| json!({}))),
+            "receivable" => read(body)
+                .and_then(|Receivable { store, sats }| self.let_receive(&store, sats).map(|()| json!({}))),
             "create" => {
                 read(body).and_then(|Create { name }| self.create(&name).map(|id| json!({ "id": id })))
             }
@@ -252,6 +267,13 @@ struct Pay {
 struct Reach {
     store: String,
     reaches: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Receivable {
+    store: String,
+    sats: Option<u64>,
 }
 
 #[derive(Deserialize)]

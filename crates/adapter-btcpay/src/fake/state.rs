@@ -51,6 +51,9 @@ pub struct Store {
     pub connection: Option<Connection>,
     /// Whether the node is in reach, instead of the truth.
     pub reaches: Option<bool>,
+    /// How much the node could receive, in satoshis; where it is not told, the macaroon may not look.
+    #[serde(default)]
+    pub receivable_sats: Option<u64>,
     /// Who is told of its invoices.
     pub webhooks: Vec<Webhook>,
     /// Its invoices.

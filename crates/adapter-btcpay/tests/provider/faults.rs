@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::support::{World, name, node, world_with};
 
 /// Our operations, each with the server's, and how often it is tried.
-const CALLS: [(&str, &str, u64); 13] = [
+const CALLS: [(&str, &str, u64); 14] = [
     ("create_store", "create_store", 1),
     ("find_stores", "list_stores", 3),
     ("list_stores", "list_stores", 3),
@@ -27,6 +27,7 @@ const CALLS: [(&str, &str, u64); 13] = [
     ("delete_store", "delete_store", 3),
     ("issue", "issue", 1),
     ("invoice", "invoice", 3),
+    ("receivable_sats", "balance", 3),
 ];
 
 /// With a store that has a node. No number of failures opens the circuit.
@@ -61,6 +62,7 @@ impl Stores {
             "delete_webhook" => btcpay.delete_webhook(store, "webhook").await,
             "delete_store" => btcpay.delete_store(store).await,
             "issue" => self.world.issue(store).await.map(drop),
+            "receivable_sats" => btcpay.receivable_sats(store).await.map(drop),
             "invoice" => btcpay.invoice(store, "invoice").await.map(drop),
             other => panic!("{other}"),
         }
@@ -158,6 +160,9 @@ async fn what_cannot_be_understood_is_garbled() {
         ("issue", "issue", invoice("a", "")),
         ("issue", "issue", invoice("a", "lnbcrt1 <script>")),
         ("issue", "issue", invoice("a", &"l".repeat(9000))),
+        ("receivable_sats", "balance", Fault::Garbage),
+        ("receivable_sats", "balance", instead(json!({ "offchain": { "remote": "much" } }))),
+        ("receivable_sats", "balance", instead(json!({ "offchain": { "remote": 7 } }))),
         ("invoice", "invoice", Fault::Garbage),
         ("invoice", "invoice", invoice("another", "lnbcrt1")),
     ] {

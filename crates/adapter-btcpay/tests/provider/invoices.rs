@@ -105,3 +105,23 @@ async fn a_404_without_the_servers_word_is_not_unknown() {
     let error = world.btcpay.invoice(&store, "00").await.unwrap_err();
     assert_eq!((error.kind(), error.fault.status), (FaultKind::Refused, Some(404)));
 }
+
+#[tokio::test]
+async fn how_much_can_be_received_is_told_in_satoshis_or_not_at_all() {
+    let world = world().await;
+    let store = world.connected(1).await;
+    assert_eq!(world.btcpay.receivable_sats(&store).await, Ok(None), "the macaroon may not look");
+    world.fake.play().let_receive(&store, Some(50_000)).unwrap();
+    assert_eq!(world.btcpay.receivable_sats(&store).await, Ok(Some(50_000)));
+    for (offchain, expected) in [
+        (json!({ "remote": "1999" }), Some(1)),
+        (json!({ "remote": "0" }), Some(0)),
+        (json!({ "remote": null }), None),
+        (json!({}), None),
+        (json!(null), None),
+    ] {
+        let document = json!({ "onchain": null, "offchain": offchain });
+        world.fake.fail(Rule::next("balance", Fault::Instead { document })).unwrap();
+        assert_eq!(world.btcpay.receivable_sats(&store).await, Ok(expected), "{offchain}");
+    }
+}
