@@ -124,3 +124,30 @@ async fn calls_are_prepared_once_for_each_connection() {
     }
     assert!(beginnings.len() <= calls.len() + 2, "and the ping and the catalogue: {beginnings:?}");
 }
+
+#[tokio::test]
+async fn what_the_server_says_unasked_is_no_answer() {
+    let (stores, _, _database) = one_connection().await;
+    let (app, _) = stores.pools();
+    let mut lease = app.lease().await.unwrap();
+    for _ in 0..3 {
+        lease.run(diesel::sql_query("DO $$ BEGIN RAISE NOTICE 'unasked'; END $$")).await.unwrap();
+    }
+    drop(lease);
+    assert_eq!(seen(app).await, (String::new(), 0));
+}
+
+/// Longer than any buffer on the way, so that reading and passing on take turns.
+#[tokio::test]
+async fn an_answer_of_any_length_arrives() {
+    #[derive(QueryableByName)]
+    struct Number {
+        #[diesel(sql_type = BigInt)]
+        n: i64,
+    }
+    let (stores, _, _database) = one_connection().await;
+    let (app, _) = stores.pools();
+    let count = "SELECT n, repeat('x', 1000) FROM generate_series(1::bigint, 20000) n";
+    let numbers: Vec<Number> = app.rows(diesel::sql_query(count)).await.unwrap();
+    assert!(numbers.iter().map(|row| row.n).eq(1..=20_000));
+}

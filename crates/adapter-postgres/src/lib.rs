@@ -5,6 +5,7 @@ mod connect;
 mod error;
 mod forgetting;
 mod inspection;
+mod link;
 mod migrate;
 mod notifications;
 mod operations;

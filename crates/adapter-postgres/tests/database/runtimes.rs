@@ -89,6 +89,23 @@ fn a_worker_that_ends_first_takes_nobody_along() {
     });
 }
 
+/// Nothing of an open transaction stays behind on the thread where it was used last.
+#[test]
+fn a_transaction_goes_on_wherever_it_is_awaited() {
+    let main = several_threads();
+    let (stores, _database) = main.block_on(one_connection());
+    main.block_on(stores.users().register(&account())).unwrap();
+    let caller = Caller { user_id: account().id, epoch: Epoch::FIRST };
+    let tickets = stores.tickets();
+    let mut tx = one_thread().block_on(tickets.begin(caller.into())).unwrap();
+    for _ in 0..3 {
+        let locked = one_thread().block_on(tx.tickets().lock(TicketId::new(Uuid::nil())));
+        assert!(locked.unwrap().is_none());
+    }
+    main.block_on(tx.commit()).unwrap();
+    one_thread().block_on(stores.ping()).unwrap();
+}
+
 /// The statement that still runs is cancelled by a task, which must not be of the runtime that ends with the request.
 #[test]
 fn what_a_dying_thread_leaves_running_is_cancelled() {
