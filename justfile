@@ -46,6 +46,10 @@ openapi:
 openapi-check:
     cargo run --quiet --bin guiche -- openapi | diff - docs/openapi.json
 
+# the clients and fakes of the providers, against the vendors' OpenAPI documents in a directory (which are not in here)
+providers *args:
+    .ci/providers {{ args }}
+
 # licences, sources and bans of all dependencies
 deny:
     cargo deny check bans licenses sources

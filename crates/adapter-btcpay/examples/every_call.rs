@@ -6,16 +6,16 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use guiche_adapter_btcpay::fake::DEFAULT_KEY;
+use guiche_adapter_btcpay::fake::{BtcPayPlay, DEFAULT_KEY};
 use guiche_adapter_btcpay::{BtcPay, BtcPaySettings};
 use guiche_kernel::testing::{ManualClock, SeededRandomness};
 use guiche_lightning_setup::{
     HostError, Macaroon, NewAddressInvoice, NodeEndpoint, ReceiveGateway as _, ResourceName, SetupId,
     StoreHost as _, WebhookSecret,
 };
-use guiche_outbound::fake::local_client;
+use guiche_outbound::fake::{Play as _, local_client};
 use guiche_outbound::{Loopback, Outside};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -31,7 +31,12 @@ async fn main() -> Outcome {
     take_money(&btcpay, &store, &fake).await?;
     take_down(&btcpay, &store).await?;
     let refused = client(&url, "no-key")?.list_stores().await;
-    expect(status(refused) == Some(401), "a wrong key is refused")
+    expect(status(refused) == Some(401), "a wrong key is refused")?;
+    let state: Value = local_client()?.get(format!("{fake}/_fake/state")).send().await?.json().await?;
+    for operation in BtcPayPlay::OPERATIONS {
+        expect(state.pointer(&format!("/calls/{operation}")).is_some(), operation)?;
+    }
+    Ok(())
 }
 
 const HOOK: &str = "https://pay.example.org/hook";
@@ -93,7 +98,7 @@ fn client(url: &str, key: &str) -> Outcome<Arc<BtcPay>> {
     Ok(BtcPay::try_new(settings, Outside { clock: clock.clone(), timer: clock, randomness })?)
 }
 
-async fn control(fake: &str, path: &str, body: &serde_json::Value) -> Outcome {
+async fn control(fake: &str, path: &str, body: &Value) -> Outcome {
     local_client()?.post(format!("{fake}/_fake/{path}")).json(body).send().await?.error_for_status()?;
     Ok(())
 }

@@ -13,7 +13,9 @@ use guiche_lightning_setup::{
     AddressDomain, AddressName, LightningAddress, NodeHost as _, NodeState, NodeWallet as _, ResourceName,
     SetupId, WalletPassword,
 };
+use guiche_outbound::fake::local_client;
 use guiche_outbound::{Loopback, Outside};
+use serde_json::Value;
 use uuid::Uuid;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -49,7 +51,12 @@ async fn main() -> Outcome {
     expect(voltage.node(&id).await? == NodeState::Gone, "the node is gone")?;
     voltage.delete_node(&id).await?;
     let refused = stranger.list_nodes().await.err().and_then(|error| error.fault.status);
-    expect(refused == Some(401), "a wrong key is refused")
+    expect(refused == Some(401), "a wrong key is refused")?;
+    let state: Value = local_client()?.get(format!("{nodes}/_fake/state")).send().await?.json().await?;
+    for operation in ["create_node", "list_nodes", "node", "delete_node"] {
+        expect(state.pointer(&format!("/calls/{operation}")).is_some(), operation)?;
+    }
+    Ok(())
 }
 
 fn client(url: &str, nodes: &str, key: &str) -> Outcome<Arc<Voltage>> {
