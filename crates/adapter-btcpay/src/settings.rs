@@ -20,7 +20,7 @@ pub struct BtcPaySettings {
     /// The keys: each may `btcpay.store.canmodifystoresettings`, not limited to a store. The first is used, and the next
     /// when it is refused.
     pub keys: Vec<SecretString>,
-    /// Bounds of time and size.
+    /// Bounds of time and size; a call never takes more than 18 seconds in all.
     pub limits: Limits,
     /// How calls that change nothing, or nothing twice, are repeated.
     pub retry: RetryPolicy,

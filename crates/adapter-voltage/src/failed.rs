@@ -3,32 +3,58 @@
 use std::time::Duration;
 
 use guiche_lightning_setup::{FaultKind, HostError, Provider, VendorCode};
-use guiche_outbound::{Fault, ProviderError};
+use guiche_outbound::{Fault, Limits, ProviderError};
 
-/// The promise of the ports, less a second for what lies between.
+/// The promise of the ports is 20 seconds. A call that takes several has a second less, for what lies between.
 const PATIENCE: Duration = Duration::from_secs(19);
+/// For a single one.
+const LONGEST_CALL: Duration = Duration::from_secs(18);
 
-/// Whether a call that failed may have had its effect, by what is known of it.
+/// The bounds that were set, as far as the promise of the ports allows.
+pub(crate) fn bounded(limits: Limits) -> Limits {
+    Limits { total: limits.total.min(LONGEST_CALL), ..limits }
+}
+
+/// Whether a call that failed may have had its effect, by what is known of all its attempts.
 pub(crate) fn failed(provider: Provider, error: &ProviderError) -> HostError {
-    let host_error = |kind| HostError::new(provider, error.operation(), kind);
-    match error.fault() {
-        Fault::CircuitOpen { .. } | Fault::Unreachable | Fault::Untrusted => {
-            HostError { retry_after: error.retry_after(), ..host_error(FaultKind::Unavailable) }
-        }
-        Fault::NoAnswer => host_error(FaultKind::Unanswered),
-        Fault::Failing { status, code } | Fault::Refused { status, code } => {
-            let code = code.as_ref().and_then(|code| VendorCode::new(code.as_str()));
-            host_error(kind_of(*status)).answered(*status, code, error.retry_after())
-        }
-        Fault::KeysRefused => host_error(FaultKind::Refused).answered(401, None, None),
-        Fault::Unreadable { status } => host_error(FaultKind::Garbled).answered(*status, None, None),
-        // Nothing was sent, and the same will not be sent the next time either.
-        Fault::Unsendable => host_error(FaultKind::Refused),
+    // What the last attempt did not do, one before it may have done.
+    let before = error.earlier().iter().map(kind_of).find(|kind| is_unknown(*kind));
+    let kind = kind_of(error.fault());
+    let kind = if is_unknown(kind) { kind } else { before.unwrap_or(kind) };
+    let (status, code) = match error.fault() {
+        Fault::Failing { status, code } | Fault::Refused { status, code } => (Some(*status), code.as_ref()),
+        Fault::Unreadable { status } => (Some(*status), None),
+        Fault::KeysRefused => (Some(401), None),
+        Fault::CircuitOpen { .. }
+        | Fault::Unreachable
+        | Fault::Untrusted
+        | Fault::NoAnswer
+        | Fault::Unsendable => (None, None),
+    };
+    let mut failed = HostError::new(provider, error.operation(), kind);
+    failed.fault.status = status;
+    failed.fault.code = code.and_then(|code| VendorCode::new(code.as_str()));
+    failed.retry_after = error.retry_after();
+    failed
+}
+
+const fn is_unknown(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::Unanswered | FaultKind::Garbled)
+}
+
+/// What one attempt says of the effect.
+const fn kind_of(fault: &Fault) -> FaultKind {
+    match fault {
+        Fault::CircuitOpen { .. } | Fault::Unreachable | Fault::Untrusted => FaultKind::Unavailable,
+        Fault::NoAnswer => FaultKind::Unanswered,
+        Fault::Failing { status, .. } | Fault::Refused { status, .. } => kind_of_status(*status),
+        Fault::Unreadable { .. } => FaultKind::Garbled,
+        // Of an unsendable one nothing was sent, and the same will not be sent the next time either.
+        Fault::KeysRefused | Fault::Unsendable => FaultKind::Refused,
     }
 }
 
-/// What a status that is no success says of the effect.
-const fn kind_of(status: u16) -> FaultKind {
+const fn kind_of_status(status: u16) -> FaultKind {
     match status {
         429 | 503 => FaultKind::Unavailable,
         408 | 500.. => FaultKind::Unanswered,

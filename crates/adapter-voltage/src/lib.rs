@@ -46,7 +46,7 @@ impl Voltage {
             provider,
             address,
             keys,
-            limits: settings.limits,
+            limits: failed::bounded(settings.limits),
             retry: settings.retry,
             breaker: settings.breaker,
             error_code,

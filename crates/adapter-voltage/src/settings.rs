@@ -97,7 +97,7 @@ pub struct VoltageSettings {
     pub keys: Vec<SecretString>,
     /// What is ordered.
     pub order: NodeOrder,
-    /// Bounds of time and size.
+    /// Bounds of time and size; a call never takes more than 18 seconds in all.
     pub limits: Limits,
     /// How calls that change nothing are repeated.
     pub retry: RetryPolicy,

@@ -153,7 +153,8 @@ impl Client {
     }
 
     /// The same provider's way of speaking at another address, without keys: a server of one customer's own. It shares
-    /// the bounds and the connections, and has a circuit to itself. The address MUST be encrypted if this one's is.
+    /// the bounds, the connections and whom they trust, and has a circuit to itself. From an address without encryption
+    /// none with it can be reached: nobody is trusted there.
     #[must_use]
     pub fn elsewhere(&self, address: Address) -> Self {
         let circuit = self.circuit.another(Arc::clone(&self.outside.clock));
@@ -189,11 +190,14 @@ impl Client {
         let error = |fault| ProviderError::new(self.provider, call.operation, fault);
         let deadline = self.outside.clock.now() + self.limits.total;
         let mut attempts = 0;
-        let mut last = None;
+        let mut earlier = Vec::new();
         loop {
             let permit = match self.circuit.enter() {
                 Ok(permit) => permit,
-                Err(retry_in) => return Err(error(last.unwrap_or(Fault::CircuitOpen { retry_in }))),
+                Err(retry_in) => {
+                    let fault = earlier.pop().unwrap_or(Fault::CircuitOpen { retry_in });
+                    return Err(error(fault).asking_for(Some(retry_in)).after(earlier));
+                }
             };
             let outcome = self.attempt(call, deadline).await;
             permit.end(health(outcome.as_ref().map_err(|failure| &failure.fault)));
@@ -203,11 +207,11 @@ impl Client {
                 Err(failure) => failure,
             };
             let Some(pause) = self.pause(call, attempts, &failure, deadline) else {
-                return Err(error(failure.fault).asking_for(failure.retry_after));
+                return Err(error(failure.fault).asking_for(failure.retry_after).after(earlier));
             };
             let (provider, operation, fault) = (self.provider, call.operation, &failure.fault);
             tracing::debug!(provider, operation, attempts, %fault, "a call failed and will be repeated");
-            last = Some(failure.fault);
+            earlier.push(failure.fault);
             self.outside.timer.sleep(pause).await;
         }
     }

@@ -40,17 +40,23 @@ pub struct ProviderError {
     operation: &'static str,
     fault: Fault,
     retry_after: Option<Duration>,
+    earlier: Vec<Fault>,
 }
 
 impl ProviderError {
     /// A failure of that operation of the provider.
     #[must_use]
     pub const fn new(provider: &'static str, operation: &'static str, fault: Fault) -> Self {
-        Self { provider, operation, fault, retry_after: None }
+        Self { provider, operation, fault, retry_after: None, earlier: Vec::new() }
     }
 
     pub(crate) const fn asking_for(mut self, retry_after: Option<Duration>) -> Self {
         self.retry_after = retry_after;
+        self
+    }
+
+    pub(crate) fn after(mut self, earlier: Vec<Fault>) -> Self {
+        self.earlier = earlier;
         self
     }
 
@@ -70,6 +76,12 @@ impl ProviderError {
     #[must_use]
     pub const fn fault(&self) -> &Fault {
         &self.fault
+    }
+
+    /// How the attempts before failed, if the call was repeated: one of them may have done what the last one did not.
+    #[must_use]
+    pub fn earlier(&self) -> &[Fault] {
+        &self.earlier
     }
 
     /// For how long the provider asks to be left alone (`Retry-After`), or the circuit does.

@@ -207,6 +207,23 @@ async fn only_what_changes_nothing_twice_is_repeated() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_attempt_may_have_done_is_not_denied() {
+    let nodes = nodes().await;
+    for (first, last, kind, status) in [
+        (Fault::HangUp, answer(503), FaultKind::Unanswered, Some(503)),
+        (Fault::HangUp, answer(403), FaultKind::Unanswered, Some(403)),
+        (answer(502), answer(429), FaultKind::Unanswered, Some(429)),
+        (answer(503), answer(403), FaultKind::Refused, Some(403)),
+        (answer(429), answer(503), FaultKind::Unavailable, Some(503)),
+        (answer(429), Fault::HangUp, FaultKind::Unanswered, None),
+    ] {
+        nodes.world.fake.fail(Rule::next("macaroon", first.clone())).unwrap();
+        let error = nodes.meets(("bake_receive_macaroon", "macaroon"), &last).await;
+        assert_eq!((error.kind(), error.fault.status), (kind, status), "{first:?} {last:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_silent_provider_is_given_up_and_a_dead_one_had_no_effect() {
     let impatient = Duration::from_secs(1);
     let world = world_with(&[DEFAULT_KEY], |settings| settings.limits.attempt = impatient).await;

@@ -10,6 +10,7 @@
 
 mod answers;
 mod circuit;
+mod elsewhere;
 mod keys;
 mod repeating;
 mod server;
