@@ -68,7 +68,8 @@ pub trait SetupStore: Send + Sync {
     ///
     /// Of any number of calls at once for one person, exactly one gets [`Begun::Started`]; likewise for one name of
     /// several persons. A name that was ever active is its owner's for ever; the reservation of one that was not is void
-    /// once its setup failed before `reserved_since`. Another setup of the person's that failed stays as it is.
+    /// once its setup failed (or was removed) before `reserved_since`. Another setup of the person's that failed stays as
+    /// it is. A new attempt has no fault and no services yet. [`StoreError::Duplicate`] when the id is another setup's.
     async fn begin(&self, caller: Caller, begin: &Begin) -> Result<Begun, StoreError>;
 
     /// The person's present setup: the one whose attempt began last.
@@ -76,7 +77,8 @@ pub trait SetupStore: Send + Sync {
 
     /// Begins the teardown of the person's present setup, if it stands in one of `from`: its goal becomes
     /// [`Goal::TearDown`](crate::Goal::TearDown), its status [`SetupStatus::RollingBack`], the address is served no
-    /// longer, orphaned steps are undone once more, and it is due at once. `None` when it stands elsewhere.
+    /// longer, orphaned steps are undone once more, and it is due at once: whoever held it has lost it. `None` when it
+    /// stands elsewhere, or is not the present one.
     async fn tear_down(
         &self,
         caller: Caller,
@@ -109,7 +111,8 @@ pub trait SetupStore: Send + Sync {
         leased_until: Timestamp,
     ) -> Result<Option<(Lease, Setup)>, StoreError>;
 
-    /// For workers: writes a step's record (in the place of the one of that attempt and step), and extends the lease.
+    /// For workers: writes a step's record (in the place of the one of that attempt and step), and extends the lease. What
+    /// was sealed there stays when the new record has nothing sealed: a seed outlives its node.
     async fn record(
         &self,
         lease: &Lease,
@@ -141,7 +144,8 @@ pub trait SetupStore: Send + Sync {
     /// For workers: how many setups stand in each status; those that none does are left out.
     async fn count(&self) -> Result<Vec<(SetupStatus, u64)>, StoreError>;
 
-    /// For workers: writes what an operator did or found, in the audit trail and in the journal.
+    /// For workers: writes what an operator did or found, in the audit trail and in the journal. [`StoreError::Conflict`]
+    /// when it does not fit what is stored: no such setup or orphan, an address that is not active, a step that is known.
     async fn amend(&self, amendment: &Amendment, now: Timestamp) -> Result<(), StoreError>;
 }
 
@@ -164,7 +168,8 @@ pub enum Amendment {
         /// What serves it.
         store_id: Option<String>,
     },
-    /// Something outside that no row knew is this setup's: it is written down as an orphan, to be undone.
+    /// Something outside that no row knew is this setup's: it is written down as an orphan, to be undone. A setup that had
+    /// ended needs attention from then on.
     Adopted {
         /// The setup.
         setup: SetupId,

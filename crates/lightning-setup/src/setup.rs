@@ -58,6 +58,12 @@ impl SetupStatus {
         matches!(self, Self::InProgress | Self::RollingBack)
     }
 
+    /// Whether it ended and nothing exists outside: its person may be forgotten, and a name never used is free in a while.
+    #[must_use]
+    pub const fn lets_go(self) -> bool {
+        matches!(self, Self::Failed | Self::Removed)
+    }
+
     /// Whether a new attempt may begin.
     #[must_use]
     pub const fn can_begin(self) -> bool {

@@ -1,4 +1,4 @@
-//! The suites that every adapter of a port of the providers passes. The list of cases stands once, in the macro below; an
+//! The suites that every adapter of a port passes: here those of the providers, in [`store`] those of storage. The list of cases stands once, in the macro below; an
 //! adapter adds one line and a constructor:
 //!
 //! ```text
@@ -20,6 +20,7 @@
 mod node_host;
 mod node_wallet;
 mod receive_gateway;
+pub mod store;
 mod store_host;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::{
 pub use node_host::*;
 pub use node_wallet::*;
 pub use receive_gateway::*;
+pub use store::SetupFixture;
 pub use store_host::*;
 
 /// A host of nodes of its own for one case.

@@ -2,5 +2,7 @@
 
 pub mod contract;
 mod hosts;
+mod store;
 
 pub use hosts::{MemoryHosts, Trouble};
+pub use store::MemorySetupStore;
