@@ -158,9 +158,12 @@ fn database_error(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInform
         Some("guiche_duplicate") => return StoreError::Duplicate,
         Some("guiche_conflict") => return StoreError::Conflict,
         // The account was there when the call began, and was forgotten before the row came.
-        Some("tickets_user_id_fkey" | "sessions_user_id_fkey" | "idempotency_claims_user_id_fkey") => {
-            return StoreError::Revoked;
-        }
+        Some(
+            "tickets_user_id_fkey"
+            | "sessions_user_id_fkey"
+            | "idempotency_claims_user_id_fkey"
+            | "lightning_addresses_user_id_fkey",
+        ) => return StoreError::Revoked,
         Some(_) | None => {}
     }
     match kind {

@@ -5,6 +5,7 @@ mod connect;
 mod error;
 mod forgetting;
 mod inspection;
+mod lightning;
 mod link;
 mod migrate;
 mod notifications;
@@ -29,7 +30,7 @@ pub mod testing;
 
 pub use administration::PgAdministration;
 pub use error::{ConnectError, MigrateError, RoleError};
-pub use forgetting::{Forgotten, PgForgetting};
+pub use forgetting::{Forgotten, HeldSetup, PgForgetting};
 pub use inspection::{Login, ServerFacts};
 pub use migrate::migrate;
 pub use notifications::Notice;

@@ -107,5 +107,66 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// A view: one row per record of a setup's journal, or one without.
+    lightning_setup_readings (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        address -> Text,
+        status -> Text,
+        goal -> Text,
+        attempt -> Integer,
+        fault -> Nullable<Jsonb>,
+        voltage_node_id -> Nullable<Text>,
+        btcpay_store_id -> Nullable<Text>,
+        encrypted_voltage_config -> Nullable<Text>,
+        encrypted_btcpay_config -> Nullable<Text>,
+        begun_at -> Timestamptz,
+        activated_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        run -> BigInt,
+        step_attempt -> Nullable<Integer>,
+        step -> Nullable<Text>,
+        step_state -> Nullable<Text>,
+        resource -> Nullable<Text>,
+        sealed -> Nullable<Text>,
+        tries -> Nullable<Integer>,
+        since -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    lightning_setup_log (number) {
+        number -> BigInt,
+        id -> Uuid,
+        user_id -> Uuid,
+        lightning_address_id -> Uuid,
+        operation_type -> Text,
+        btcpay_configured -> Bool,
+        voltage_configured -> Bool,
+        success -> Bool,
+        error_message -> Nullable<Text>,
+        created_at -> Timestamptz,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    lightning_address_invoices (payment_hash) {
+        payment_hash -> Binary,
+        lightning_address_id -> Uuid,
+        user_id -> Uuid,
+        store_id -> Text,
+        invoice_id -> Text,
+        bolt11 -> Text,
+        amount_msat -> BigInt,
+        comment -> Nullable<Text>,
+        issued_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        paid_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(webhook_deliveries -> outbox (event_id));
 diesel::allow_tables_to_appear_in_same_query!(webhook_deliveries, outbox);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
-use guiche_kernel::{KeyUse, Resealed, Sealed, SealedColumn, SealedRow, SecretPlace, StoreError};
+use guiche_kernel::{KeyUse, Resealed, Sealed, SealedColumn, SealedRow, SecretPlace, StoreError, UserId};
+use guiche_lightning_setup::{journal_place, node_place, store_place};
 use guiche_webhooks::EndpointId;
 use uuid::Uuid;
 
@@ -26,7 +27,7 @@ struct Place {
 
 /// All of them: every column whose constraint is called `…_is_sealed` (a test compares). Where a value moves from one
 /// column to another, the one that it comes from stands first, so that a move meanwhile escapes nobody.
-const PLACES: [Place; 2] = [
+const PLACES: [Place; 5] = [
     Place {
         table: "webhook_endpoints",
         column: "secret",
@@ -40,6 +41,27 @@ const PLACES: [Place; 2] = [
         key: "id",
         owner: "id",
         of: |owner| EndpointId::new(owner).secret_place(),
+    },
+    Place {
+        table: "lightning_setup_steps",
+        column: "sealed",
+        key: "id",
+        owner: "user_id",
+        of: |owner| journal_place(UserId::new(owner)),
+    },
+    Place {
+        table: "lightning_addresses",
+        column: "encrypted_voltage_config",
+        key: "id",
+        owner: "user_id",
+        of: |owner| node_place(UserId::new(owner)),
+    },
+    Place {
+        table: "lightning_addresses",
+        column: "encrypted_btcpay_config",
+        key: "id",
+        owner: "user_id",
+        of: |owner| store_place(UserId::new(owner)),
     },
 ];
 

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Timestamptz};
 use guiche_kernel::{SealedColumn, StoreError, Timestamp};
+use guiche_lightning_setup::{AddressBook, AuditTrail, SetupStore};
 use guiche_tickets::{OperationCatalogue, TicketStore};
 use guiche_users::UserStore;
 use guiche_webhooks::{DeliveryStore, EndpointStore};
 
 use crate::connect::Connector;
+use crate::lightning::PgLightning;
 use crate::operations::PgCatalogue;
 use crate::pool::PgPool;
 use crate::query::{PRUNED_AT_ONCE, in_batches, sql_call};
@@ -94,6 +96,28 @@ impl PgStores {
     #[must_use]
     pub fn deliveries(&self) -> Arc<dyn DeliveryStore> {
         Arc::new(PgWebhooks::new(self.worker.clone()))
+    }
+
+    /// Setups of Lightning addresses.
+    #[must_use]
+    pub fn setups(&self) -> Arc<dyn SetupStore> {
+        Arc::new(self.lightning())
+    }
+
+    /// Lightning addresses as strangers see them, and their invoices.
+    #[must_use]
+    pub fn address_book(&self) -> Arc<dyn AddressBook> {
+        Arc::new(self.lightning())
+    }
+
+    /// The audit trail of the setups, as a whole.
+    #[must_use]
+    pub fn audit_trail(&self) -> Arc<dyn AuditTrail> {
+        Arc::new(self.lightning())
+    }
+
+    fn lightning(&self) -> PgLightning {
+        PgLightning::new(self.app.clone(), self.worker.clone())
     }
 
     /// Every column that holds sealed values, for the rotation of their keys.

@@ -204,3 +204,66 @@ mod catalogue {
 
     guiche_tickets::catalogue_editor_contract!(postgres);
 }
+
+mod lightning {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+    use guiche_adapter_postgres::PgStores;
+    use guiche_kernel::{Caller, Epoch, UserId};
+    use guiche_lightning_setup::testing::contract::SetupFixture;
+    use guiche_lightning_setup::{AddressBook, AuditTrail, SetupStore};
+    use guiche_users::{Email, NewAccount, PasswordHash};
+    use time::macros::datetime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    struct Postgres {
+        stores: PgStores,
+        people: AtomicU32,
+        _database: TestDatabase,
+    }
+
+    async fn postgres() -> Postgres {
+        let database = TestDatabase::new().await;
+        Postgres { stores: database.stores().await, people: AtomicU32::new(1), _database: database }
+    }
+
+    #[async_trait]
+    impl SetupFixture for Postgres {
+        fn store(&self) -> Arc<dyn SetupStore> {
+            self.stores.setups()
+        }
+
+        fn book(&self) -> Arc<dyn AddressBook> {
+            self.stores.address_book()
+        }
+
+        fn trail(&self) -> Arc<dyn AuditTrail> {
+            self.stores.audit_trail()
+        }
+
+        async fn caller(&self) -> Caller {
+            let number = self.people.fetch_add(1, Ordering::Relaxed);
+            let account = NewAccount {
+                id: UserId::new(Uuid::from_u128(number.into())),
+                email: Email::parse(&format!("p{number}@example.org")).unwrap(),
+                password_hash: PasswordHash::new("$2b$04$".to_owned()),
+                created_at: datetime!(2026-01-01 12:00 UTC),
+            };
+            self.stores.users().register(&account).await.unwrap();
+            Caller { user_id: account.id, epoch: Epoch::FIRST }
+        }
+
+        async fn revoke(&self, caller: Caller) {
+            let hash = PasswordHash::new("$2b$04$other".to_owned());
+            let now = datetime!(2026-01-02 12:00 UTC);
+            self.stores.users().change_password(&caller, &hash, now).await.unwrap();
+        }
+    }
+
+    guiche_lightning_setup::setup_store_contract!(postgres);
+    guiche_lightning_setup::address_book_contract!(postgres);
+    guiche_lightning_setup::audit_trail_contract!(postgres);
+}

@@ -96,6 +96,56 @@ const REFUSED: &[(&str, &str, &str)] = &[
         FROM invoices i WHERE i.user_id <> c.user_id",
         "idempotency_claims_result",
     ),
+    (
+        "",
+        "UPDATE lightning_addresses SET address = 'other@guiche.test'",
+        "lightning_addresses_stay_whose_they_are",
+    ),
+    (
+        "UPDATE lightning_addresses SET activated_at = now()",
+        "UPDATE lightning_addresses SET activated_at = NULL",
+        "lightning_addresses_stay_whose_they_are",
+    ),
+    (
+        "",
+        "UPDATE lightning_addresses a SET user_id = u.id FROM users u WHERE u.id <> a.user_id",
+        "lightning_addresses_stay_whose_they_are",
+    ),
+    ("", "UPDATE lightning_addresses SET run = run - 1", "lightning_addresses_runs_never_fall"),
+    (
+        "UPDATE lightning_addresses SET attempt = 2",
+        "UPDATE lightning_addresses SET attempt = 1",
+        "lightning_addresses_runs_never_fall",
+    ),
+    ("", "UPDATE lightning_setup_steps SET sealed = NULL", "lightning_setup_steps_sealed_stays"),
+    (
+        "UPDATE lightning_address_invoices SET paid_at = now()",
+        "UPDATE lightning_address_invoices SET paid_at = NULL",
+        "lightning_address_invoices_stay_paid",
+    ),
+    (
+        "",
+        "UPDATE lightning_setup_steps s SET user_id = u.id FROM users u WHERE u.id <> s.user_id",
+        "lightning_setup_steps_setup",
+    ),
+    (
+        "",
+        "UPDATE lightning_address_invoices i SET user_id = u.id FROM users u WHERE u.id <> i.user_id",
+        "lightning_address_invoices_setup",
+    ),
+    ("", "UPDATE lightning_setup_log SET success = true", "lightning_setup_log_only_grows"),
+    ("", "UPDATE lightning_setup_log SET success = true WHERE false", "lightning_setup_log_only_grows"),
+    ("", "DELETE FROM lightning_setup_log", "lightning_setup_log_only_grows"),
+    ("", "TRUNCATE lightning_setup_log", "lightning_setup_log_only_grows"),
+    ("", "DELETE FROM lightning_setup_log_head", "lightning_setup_log_head_stays"),
+    ("", "TRUNCATE lightning_setup_log_head", "lightning_setup_log_head_stays"),
+    (
+        "",
+        "INSERT INTO lightning_setup_log_head VALUES (false, 0, sha256('x'))",
+        "lightning_setup_log_head_stays",
+    ),
+    ("", "UPDATE lightning_setup_log_head SET number = number - 1", "lightning_setup_log_head_counts_on"),
+    ("", "UPDATE lightning_setup_log_head SET hash = sha256('x')", "lightning_setup_log_head_counts_on"),
 ];
 
 /// The triggers that write, or tell, instead of refusing.

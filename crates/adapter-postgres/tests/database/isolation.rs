@@ -3,11 +3,17 @@
 use guiche_kernel::{Caller, Clock as _};
 use tokio_postgres::Client;
 
-use crate::scene::{PERSONAL, Scene, number, refusal};
+use crate::scene::{PERSONAL, READ_ONLY, Scene, number, refusal};
 
 async fn become_raw(client: &Client, caller: Caller) {
     let set = format!("BEGIN; SELECT set_config('app.user_id', '{}', true)", caller.user_id);
     client.batch_execute(&set).await.unwrap();
+}
+
+/// After a refusal.
+async fn become_again(client: &Client, caller: Caller) {
+    client.batch_execute("ROLLBACK").await.unwrap();
+    become_raw(client, caller).await;
 }
 
 /// A row of the given person, valid but for whose it is.
@@ -37,6 +43,23 @@ fn insert(table: &str, of: Caller) -> String {
         "idempotency_claims" => format!(
             "INSERT INTO idempotency_claims VALUES ('{user}', 'r', 'other', {hash}, '{id}', {moment}, {moment}, {moment})"
         ),
+        "lightning_addresses" => format!(
+            "INSERT INTO lightning_addresses
+                (id, user_id, address, status, goal, attempt, active, reserved, begun_at, created_at, updated_at)
+            VALUES ('{id}', '{user}', 'xyz@guiche.test', 'failed', 'set_up', 1, false, false, {moment}, {moment}, {moment})"
+        ),
+        "lightning_setup_steps" => format!(
+            "INSERT INTO lightning_setup_steps (lightning_address_id, user_id, attempt, step, state, tries, since)
+            VALUES ((SELECT id FROM lightning_addresses LIMIT 1), '{user}', 9, 'node_created', 'intended', 0, {moment})"
+        ),
+        "lightning_address_invoices" => format!(
+            "INSERT INTO lightning_address_invoices
+            VALUES ({hash}, (SELECT id FROM lightning_addresses LIMIT 1), '{user}', 's', 'i', 'b', 1, NULL, {moment}, {moment})"
+        ),
+        "lightning_setup_log" => format!(
+            "INSERT INTO lightning_setup_log
+            VALUES (99, '{id}', '{user}', '{id}', 'setup_begun', false, false, true, NULL, {moment}, {hash})"
+        ),
         other => panic!("no row for {other}"),
     }
 }
@@ -50,9 +73,18 @@ fn update(table: &str, of: Caller, owner: &str) -> String {
         "tickets" => "version = 99",
         "invoices" => "status = 'expired'",
         "idempotency_claims" => "claimed_until = now()",
+        "lightning_addresses" => "status = 'failed'",
+        "lightning_setup_steps" => "state = 'undone'",
+        "lightning_address_invoices" => "paid_at = now()",
+        "lightning_setup_log" => "success = false",
         other => panic!("no change for {other}"),
     };
     format!("UPDATE {table} SET {change} WHERE {owner} = '{}'", of.user_id)
+}
+
+/// What the server says to a row that is not the caller's.
+fn says(table: &str) -> &'static str {
+    if READ_ONLY.contains(&table) { "permission denied" } else { "row-level security" }
 }
 
 #[tokio::test]
@@ -64,7 +96,7 @@ async fn without_a_user_there_are_no_rows_and_none_can_be_made() {
         for (table, _) in PERSONAL {
             assert_eq!(number(&app, &format!("SELECT count(*) FROM {table}")).await, 0, "{table}, {round}");
             let refused = refusal(&app, &insert(table, alice)).await;
-            assert!(refused.contains("row-level security"), "{table}, {round}: {refused}");
+            assert!(refused.contains(says(table)), "{table}, {round}: {refused}");
         }
         assert_eq!(number(&app, "SELECT count(*) FROM ticket_readings").await, 0, "{round}");
         become_raw(&app, alice).await;
@@ -85,11 +117,17 @@ async fn a_citizen_cannot_see_or_touch_anothers_rows() {
         become_raw(&app, bob).await;
         assert_eq!(number(&app, &of_alice).await, 0, "{table}");
         assert_eq!(number(&app, &format!("SELECT count(*) FROM {table}")).await, 1, "{table}: his own");
-        if table != "outbox" {
+        if READ_ONLY.contains(&table) {
+            for change in [update(table, alice, owner), format!("DELETE FROM {table}")] {
+                let refused = refusal(&app, &change).await;
+                assert!(refused.starts_with("42501"), "{change}: {refused}");
+                become_again(&app, bob).await;
+            }
+        } else if table != "outbox" {
             assert_eq!(app.execute(&update(table, alice, owner), &[]).await.unwrap(), 0, "{table}");
         }
         let refused = refusal(&app, &insert(table, alice)).await;
-        assert!(refused.contains("row-level security"), "{table}: {refused}");
+        assert!(refused.contains(says(table)), "{table}: {refused}");
         app.batch_execute("ROLLBACK").await.unwrap();
     }
     become_raw(&app, bob).await;

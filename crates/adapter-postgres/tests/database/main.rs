@@ -17,6 +17,7 @@ mod constraints;
 mod failures;
 mod forgetting;
 mod isolation;
+mod lightning;
 mod migrations;
 mod notifications;
 mod plans;

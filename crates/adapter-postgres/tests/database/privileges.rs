@@ -17,6 +17,24 @@ const TABLES: &[&str] = &[
     "idempotency_claims guiche_worker: DELETE, SELECT",
     "invoices guiche_app: INSERT, SELECT",
     "invoices guiche_worker: INSERT, SELECT",
+    "lightning_address_invoices guiche_app: SELECT",
+    "lightning_address_invoices guiche_worker: DELETE, INSERT, SELECT",
+    "lightning_addresses guiche_app: SELECT",
+    "lightning_addresses guiche_auth: INSERT, SELECT",
+    "lightning_addresses guiche_worker: SELECT",
+    "lightning_deliveries guiche_worker: DELETE, INSERT, SELECT",
+    "lightning_retired_addresses guiche_auth: SELECT",
+    "lightning_setup_log guiche_app: SELECT",
+    "lightning_setup_log guiche_auth: INSERT",
+    "lightning_setup_log guiche_worker: SELECT",
+    "lightning_setup_log_head guiche_auth: SELECT",
+    "lightning_setup_log_head guiche_worker: SELECT",
+    "lightning_setup_readings guiche_app: SELECT",
+    "lightning_setup_readings guiche_auth: SELECT",
+    "lightning_setup_readings guiche_worker: SELECT",
+    "lightning_setup_steps guiche_app: SELECT",
+    "lightning_setup_steps guiche_auth: SELECT",
+    "lightning_setup_steps guiche_worker: INSERT, SELECT",
     "operations guiche_app: SELECT",
     "operations guiche_worker: SELECT",
     "outbox guiche_app: INSERT, SELECT",
@@ -40,6 +58,12 @@ const COLUMNS: &[&str] = &[
     "idempotency_claims guiche_worker: UPDATE (ticket_id, payment_hash)",
     "invoices guiche_app: UPDATE (status, paid_at, preimage, refunded_at)",
     "invoices guiche_worker: UPDATE (status, paid_at, preimage, refunded_at, look_at)",
+    "lightning_address_invoices guiche_worker: UPDATE (paid_at)",
+    "lightning_addresses guiche_auth: UPDATE (status, goal, attempt, fault, voltage_node_id, btcpay_store_id, encrypted_voltage_config, encrypted_btcpay_config, active, reserved, begun_at, due_at, run, leased_until, updated_at)",
+    "lightning_addresses guiche_worker: UPDATE (status, fault, voltage_node_id, btcpay_store_id, encrypted_voltage_config, encrypted_btcpay_config, active, last_sync_at, activated_at, due_at, run, leased_until, updated_at)",
+    "lightning_setup_log_head guiche_auth: UPDATE (number, hash)",
+    "lightning_setup_steps guiche_auth: UPDATE (state, tries, since)",
+    "lightning_setup_steps guiche_worker: UPDATE (state, resource, sealed, tries, since)",
     "outbox guiche_worker: UPDATE (fanned_out)",
     "refresh_tokens guiche_app: UPDATE (spent_at)",
     "refresh_tokens guiche_auth: SELECT (token_hash, family_id, user_id)",
@@ -57,21 +81,29 @@ const COLUMNS: &[&str] = &[
 const FUNCTIONS: &[(&str, &str)] = &[
     (
         "guiche_app",
-        "become register account_of credentials_of credentials_by_email session_by_token_hash open_session rotate_token
+        "register account_of credentials_of credentials_by_email session_by_token_hash open_session rotate_token
         revoke_family_of change_password find_ticket ticket_of list_tickets open_ticket open_tickets insert_ticket claim_key
-        find_done release_key",
+        find_done release_key
+        begin_lightning_setup find_lightning_setup tear_down_lightning_setup active_lightning_address
+        list_lightning_setup_log",
     ),
+    ("guiche_app, guiche_auth", "become"),
+    ("guiche_auth", "lightning_setup_log_link"),
     ("guiche_app, guiche_worker", "lock_ticket save_ticket add_invoices push_events complete_key"),
     (
         "guiche_worker",
         "claim_looks reschedule_looks note_push list_unpaid count_unpaid list_refunds prune_claims prune_pushes
         prune_sessions fan_out_events claim_deliveries record_delivery disable_endpoint redeliver_event prune_deliveries
-        webhook_standing",
+        webhook_standing append_lightning_setup_log lightning_fault_text list_lightning_setups claim_lightning_setups
+        claim_lightning_setup hold_lightning_setup record_lightning_setup roll_back_lightning_setup
+        complete_lightning_setup end_lightning_setup close_lightning_setup rest_lightning_setup resolve_lightning_orphan
+        adopt_lightning_orphan repair_lightning_setup keep_lightning_invoice note_lightning_delivery prune_lightning",
     ),
     // Triggers need no privilege to run.
     ("nobody", "refuse ticket_is_whole watch_invoice unwatch_invoice tell_ticket_changed tell_sessions_ended"),
     // The administrator's, who is the owner.
-    ("nobody", "add_operation begin_forgetting forget_user tickets_to_forget"),
+    ("nobody", "add_operation begin_forgetting forget_user tickets_to_forget
+        lightning_setups_to_forget forget_lightning_setups"),
 ];
 
 #[tokio::test]

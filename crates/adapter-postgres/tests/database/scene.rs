@@ -6,7 +6,11 @@ use std::time::Duration;
 use guiche_adapter_postgres::PgStores;
 use guiche_adapter_postgres::testing::TestDatabase;
 use guiche_kernel::testing::{ManualClock, SeededRandomness};
-use guiche_kernel::{Caller, Clock, Epoch, Ids, UserId};
+use guiche_kernel::{Caller, Clock, Epoch, Ids, Sealed, UserId};
+use guiche_lightning_setup::{
+    AddressDomain, AddressInvoice, AddressName, Begin, Begun, Lease, LightningAddress, Setup, SetupFault,
+    SetupId, SetupStatus, Step, StepRecord, StepState,
+};
 use guiche_tickets::testing::{license_form, license_operation};
 use guiche_tickets::{
     ClaimOutcome, ClaimRequest, Fingerprint, IdempotencyKey, Invoice, InvoiceId, InvoiceStatus, Preimage,
@@ -70,6 +74,65 @@ impl Scene {
         ticket
     }
 
+    /// To begin the setup of a Lightning address, now.
+    pub(crate) fn wanted(&self, name: &str) -> Begin {
+        let (id, now) = (SetupId::new(self.ids.uuid()), self.clock.now());
+        let (name, domain) = (AddressName::parse(name), AddressDomain::parse("guiche.test"));
+        let address = LightningAddress { name: name.unwrap(), domain: domain.unwrap() };
+        Begin { id, address, now, reserved_since: now }
+    }
+
+    /// Begins the setup of a Lightning address, and takes it to work on.
+    pub(crate) async fn begun(&self, caller: Caller, name: &str) -> (Lease, Setup) {
+        let (setups, now, begin) = (self.stores.setups(), self.clock.now(), self.wanted(name));
+        let Begun::Started(setup) = setups.begin(caller, &begin).await.unwrap() else {
+            panic!("not started")
+        };
+        let (lease, _) =
+            setups.claim_one(setup.id, now, now + Duration::from_mins(1)).await.unwrap().unwrap();
+        (lease, *setup)
+    }
+
+    /// One that has a sealed record in its journal, and an invoice.
+    pub(crate) async fn setting_up(&self, caller: Caller, name: &str) -> (Lease, Setup) {
+        let (lease, setup) = self.begun(caller, name).await;
+        let (now, until) = (self.clock.now(), self.clock.now() + Duration::from_mins(1));
+        let record = StepRecord {
+            attempt: 1,
+            step: Step::SeedStored,
+            state: StepState::Done,
+            resource: Some("node-1".to_owned()),
+            sealed: Some(Sealed::from_text("v1.key.nonce.sealed")),
+            tries: 0,
+            since: now,
+        };
+        self.stores.setups().record(&lease, &record, until).await.unwrap();
+        let invoice = AddressInvoice {
+            payment_hash: *preimage(self.ids.uuid()).payment_hash().as_bytes(),
+            setup: setup.id,
+            store_id: "store-1".to_owned(),
+            invoice_id: "invoice-1".to_owned(),
+            bolt11: "lnbcrt1".to_owned(),
+            amount_msat: 1_000,
+            comment: None,
+            issued_at: now,
+            expires_at: until,
+            paid_at: None,
+        };
+        self.stores.address_book().keep_invoice(&invoice).await.unwrap();
+        (lease, setup)
+    }
+
+    /// Ends the setup of a citizen, which is being made, with nothing left outside.
+    pub(crate) async fn fail_setup(&self, caller: Caller) {
+        let (setups, now) = (self.stores.setups(), self.clock.now());
+        let setup = setups.find(caller).await.unwrap().unwrap();
+        let later = now + Duration::from_hours(1);
+        let (lease, _) = setups.claim_one(setup.id, later, later).await.unwrap().unwrap();
+        setups.roll_back(&lease, &SetupFault::internal("test"), now).await.unwrap();
+        setups.close(&lease, SetupStatus::Failed, now).await.unwrap();
+    }
+
     /// A person who has a row in every personal table.
     pub(crate) async fn citizen(&self, email: &str) -> Caller {
         let caller = self.person(email).await;
@@ -85,6 +148,7 @@ impl Scene {
         self.stores.users().open_session(&caller, session).await.unwrap();
         let claimed = self.stores.tickets().claim(caller, &self.request()).await.unwrap();
         assert!(matches!(claimed, ClaimOutcome::Mine(_)));
+        self.setting_up(caller, email.split('@').next().unwrap()).await;
         caller
     }
 
@@ -136,7 +200,7 @@ pub(crate) fn preimage(id: Uuid) -> Preimage {
 }
 
 /// Every table that holds something of a person, and the column that says of whom.
-pub(crate) const PERSONAL: [(&str, &str); 7] = [
+pub(crate) const PERSONAL: [(&str, &str); 11] = [
     ("users", "id"),
     ("sessions", "user_id"),
     ("refresh_tokens", "user_id"),
@@ -144,7 +208,15 @@ pub(crate) const PERSONAL: [(&str, &str); 7] = [
     ("invoices", "user_id"),
     ("outbox", "user_id"),
     ("idempotency_claims", "user_id"),
+    ("lightning_addresses", "user_id"),
+    ("lightning_setup_steps", "user_id"),
+    ("lightning_address_invoices", "user_id"),
+    ("lightning_setup_log", "user_id"),
 ];
+
+/// Those that the login that serves reads and never writes.
+pub(crate) const READ_ONLY: [&str; 4] =
+    ["lightning_addresses", "lightning_setup_steps", "lightning_address_invoices", "lightning_setup_log"];
 
 /// Pays every ticket by its invoice, in one transaction.
 pub(crate) const PAY: &str = "

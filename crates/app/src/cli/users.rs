@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::{Args, Subcommand};
-use guiche_adapter_postgres::{Forgotten, PgAdministration, PgForgetting};
+use guiche_adapter_postgres::{Forgotten, HeldSetup, PgAdministration, PgForgetting};
 use guiche_kernel::{BoxError, Clock as _, Timestamp};
 use guiche_tickets::Ticket;
 use guiche_tickets::forgetting::{Hold, MoneyRecord, hold, money_records};
@@ -24,12 +24,11 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Refused, with the reasons, while money may still move or a service is owed. The payments of \
+#[command(after_help = "Refused, with the reasons, while money may still move, a service is owed, or \
+    a Lightning address is not torn down. The payments of \
     the tickets that go are part of the JSON: they belong into the office's books.\n\n\
     Example:\n  guiche users delete ana@example.org --dry-run\n  \
-    guiche users delete ana@example.org --yes --json > books/ana.json"
-)]
+    guiche users delete ana@example.org --yes --json > books/ana.json")]
 pub(super) struct Delete {
     /// The citizen's address
     #[arg(value_parser = Email::parse)]
@@ -44,6 +43,9 @@ pub(super) struct Delete {
     #[arg(long)]
     yes: bool,
 }
+
+/// Why a Lightning setup holds its owner.
+const SETUP_HOLDS: &str = "its node may exist and hold money; it must be torn down first";
 
 /// What is done with what was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +86,13 @@ async fn forget(database: &PgAdministration, options: &Delete, mode: Mode) -> Re
     let now = SystemClock.now();
     let held: Vec<_> =
         forgetting.tickets().iter().filter_map(|ticket| Some((ticket, hold(ticket, now)?))).collect();
-    if !held.is_empty() {
-        let told = if options.json { refusal_as_json(options, &held) } else { refusal_as_text(&held) };
+    let setups: Vec<_> = forgetting.setups().iter().filter(|setup| !setup.status.lets_go()).collect();
+    if !held.is_empty() || !setups.is_empty() {
+        let told = if options.json {
+            refusal_as_json(options, &held, &setups)
+        } else {
+            refusal_as_text(&held, &setups)
+        };
         forgetting.rollback().await?;
         tell_refusal(options, &told?)?;
         return Err(Failure::Told);
@@ -135,13 +142,14 @@ fn as_text(options: &Delete, mode: Mode, forgotten: &Forgotten, money: &[MoneyRe
     text
 }
 
-fn counts(forgotten: &Forgotten) -> [(i64, &'static str); 5] {
+fn counts(forgotten: &Forgotten) -> [(i64, &'static str); 6] {
     [
         (forgotten.tickets, "tickets"),
         (forgotten.invoices, "invoices"),
         (forgotten.events, "events"),
         (forgotten.claims, "idempotency keys"),
         (forgotten.sessions, "sessions"),
+        (forgotten.setups, "Lightning setups"),
     ]
 }
 
@@ -167,14 +175,18 @@ fn as_json(
         "deleted": mode == Mode::Delete,
         "counts": {
             "tickets": forgotten.tickets, "invoices": forgotten.invoices, "events": forgotten.events,
-            "idempotency_keys": forgotten.claims, "sessions": forgotten.sessions,
+            "idempotency_keys": forgotten.claims, "sessions": forgotten.sessions, "lightning_setups": forgotten.setups,
         },
         "money": money.collect::<Result<Vec<Value>, BoxError>>()?,
     });
     Ok(format!("{}\n", serde_json::to_string_pretty(&object)?))
 }
 
-fn refusal_as_json(options: &Delete, held: &[(&Ticket, Hold)]) -> Result<String, Failure> {
+fn refusal_as_json(
+    options: &Delete,
+    held: &[(&Ticket, Hold)],
+    setups: &[&HeldSetup],
+) -> Result<String, Failure> {
     let holds = held.iter().map(|(ticket, hold)| {
         json!({
             "ticket_id": ticket.id().to_string(),
@@ -183,15 +195,30 @@ fn refusal_as_json(options: &Delete, held: &[(&Ticket, Hold)]) -> Result<String,
             "detail": hold.to_string(),
         })
     });
-    let holds: Vec<_> = holds.collect();
+    let setups = setups.iter().map(|setup| {
+        json!({
+            "lightning_address": setup.address,
+            "status": setup.status.as_str(),
+            "code": "lightning_setup",
+            "detail": SETUP_HOLDS,
+        })
+    });
+    let holds: Vec<_> = holds.chain(setups).collect();
     let object = json!({"email": options.email.as_str(), "deleted": false, "holds": holds});
     Ok(format!("{}\n", serde_json::to_string_pretty(&object)?))
 }
 
-fn refusal_as_text(held: &[(&Ticket, Hold)]) -> Result<String, Failure> {
+fn refusal_as_text(held: &[(&Ticket, Hold)], setups: &[&HeldSetup]) -> Result<String, Failure> {
     let mut text = "refused, and nothing was changed:\n".to_owned();
     for (ticket, hold) in held {
         text.push_str(&format!("  ticket {} ({}): {hold}\n", ticket.id(), ticket.status().as_str()));
+    }
+    for setup in setups {
+        text.push_str(&format!(
+            "  Lightning address {} ({}): {SETUP_HOLDS}\n",
+            setup.address,
+            setup.status.as_str()
+        ));
     }
     Ok(text)
 }

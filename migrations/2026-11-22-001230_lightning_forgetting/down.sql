@@ -1,0 +1,9 @@
+DROP FUNCTION forget_lightning_setups, lightning_setups_to_forget;
+DROP POLICY lightning_addresses_forgetting_seen ON lightning_addresses;
+DROP POLICY lightning_addresses_forgetting_locked ON lightning_addresses;
+DROP POLICY lightning_addresses_forgetting ON lightning_addresses;
+DROP POLICY lightning_setup_steps_forgetting_seen ON lightning_setup_steps;
+DROP POLICY lightning_setup_steps_forgetting ON lightning_setup_steps;
+DROP POLICY lightning_address_invoices_forgetting_seen ON lightning_address_invoices;
+DROP POLICY lightning_address_invoices_forgetting ON lightning_address_invoices;
+DROP POLICY lightning_retired_addresses_forgetting ON lightning_retired_addresses;
