@@ -1,4 +1,7 @@
 //! What a failed call means to the setup.
+//!
+//! The other provider's adapter says the same in the same words: adapters do not see each other, and what all of them see
+//! (`guiche-outbound`) knows no domain.
 
 use std::time::Duration;
 
@@ -72,4 +75,36 @@ pub(crate) async fn in_time<T>(
 ) -> Result<T, HostError> {
     let late = |_| Err(HostError::new(provider, operation, FaultKind::Unanswered));
     tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_settings_let_a_call_take_longer_than_the_ports_promise() {
+        let [short, long] = [5, 500].map(Duration::from_secs);
+        assert_eq!(bounded(Limits { total: long, ..Limits::default() }).total, LONGEST_CALL);
+        assert_eq!(bounded(Limits { total: short, ..Limits::default() }).total, short);
+    }
+
+    #[test]
+    fn a_status_says_what_is_known_of_the_effect() {
+        for (status, kind) in [
+            (301, FaultKind::Garbled),
+            (400, FaultKind::Refused),
+            (407, FaultKind::Refused),
+            (408, FaultKind::Unanswered),
+            (409, FaultKind::Refused),
+            (429, FaultKind::Unavailable),
+            (499, FaultKind::Refused),
+            (500, FaultKind::Unanswered),
+            (502, FaultKind::Unanswered),
+            (503, FaultKind::Unavailable),
+            (504, FaultKind::Unanswered),
+            (599, FaultKind::Unanswered),
+        ] {
+            assert_eq!(kind_of_status(status), kind, "{status}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod error;
 pub mod fake;
 mod keys;
 mod retry;
+mod transport;
 mod trust;
 
 pub use address::{Address, AddressError, AddressTemplate, Loopback, TemplateError};

@@ -38,6 +38,12 @@ async fn a_403_says_that_a_store_is_gone_to_a_key_that_may_change_all_and_to_no_
     play.take_keys(&[DEFAULT_KEY], &["unrestricted"]);
     assert_eq!(world.btcpay.store_exists(&store).await, Ok(true));
     assert_eq!(world.btcpay.store_exists("never-made").await, Ok(false));
+    world.btcpay.delete_store(&store).await.unwrap();
+    assert_eq!(
+        world.btcpay.store_exists(&store).await,
+        Ok(false),
+        "an administrator still sees it, and it is not ours"
+    );
     world.fake.fail(Rule::always("current_key", Fault::answer(500, None))).unwrap();
     let error = world.btcpay.store_exists("never-made").await.unwrap_err();
     assert_eq!((error.kind(), error.fault.operation.as_str()), (FaultKind::Unanswered, "store_exists"));
