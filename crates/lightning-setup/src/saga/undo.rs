@@ -6,7 +6,8 @@ use super::{Creation, Turn, Work};
 use crate::document::Wallet;
 use crate::service::Setups;
 use crate::{
-    FaultKind, Goal, HostError, Macaroon, Provider, SetupError, SetupFault, Step, StepRecord, StepState,
+    FaultKind, Goal, HostError, Macaroon, NodeState, Provider, SetupError, SetupFault, Step, StepRecord,
+    StepState,
 };
 
 /// Why something was not undone.
@@ -67,10 +68,10 @@ impl Setups {
         ids.extend(known.resource.clone().filter(|id| !ids.contains(id)));
         match what {
             Creation::Node => {
-                if work.setup.goal == Goal::TearDown && !ids.is_empty() {
-                    self.nothing_is_lost(work, known.attempt).await?;
-                }
                 for node in ids {
+                    if work.setup.goal == Goal::TearDown {
+                        self.nothing_is_lost(work, known.attempt, &node).await?;
+                    }
                     self.ports.nodes.delete_node(&node).await?;
                 }
             }
@@ -91,8 +92,9 @@ impl Setups {
 
     /// A node that was in use is deleted only when it says that it holds nothing. One that never got as far as a
     /// macaroon never received anything.
-    async fn nothing_is_lost(&self, work: &Work, attempt: u32) -> Result<(), Kept> {
-        if work.of(attempt, Step::WalletInitialised).is_none_or(|record| record.sealed.is_none()) {
+    async fn nothing_is_lost(&self, work: &Work, attempt: u32, node: &str) -> Result<(), Kept> {
+        let gone = self.ports.nodes.node(node).await? == NodeState::Gone;
+        if gone || work.of(attempt, Step::WalletInitialised).is_none_or(|record| record.sealed.is_none()) {
             return Ok(());
         }
         let wallet: Wallet = self.opened_of(work, attempt, Step::SeedStored).map_err(Kept::Must)?;

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::{FaultKind, Holdings, HostError, Listed, Macaroon, NodeEndpoint, Provider};
-use guiche_kernel::{Clock, Timestamp};
+use guiche_kernel::testing::SeededRandomness;
+use guiche_kernel::{Clock, Randomness as _, Timestamp};
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,6 +60,7 @@ struct State {
     calls: Vec<&'static str>,
     troubles: Vec<(&'static str, usize, Trouble)>,
     always: Option<(Provider, Trouble)>,
+    chance: Option<(SeededRandomness, u8)>,
     late: Vec<(Timestamp, Effect)>,
 }
 
@@ -105,10 +107,16 @@ impl MemoryHosts {
         self.lock().always = Some((provider, trouble));
     }
 
+    /// Has any trouble happen to any call, with so many chances of 256, as the seed has it.
+    pub fn stir(&self, seed: u64, chances: u8) {
+        self.lock().chance = Some((SeededRandomness::new(seed), chances));
+    }
+
     /// Nothing goes wrong from now on.
     pub fn heal(&self) {
         let mut state = self.lock();
         state.always = None;
+        state.chance = None;
         state.troubles.clear();
     }
 
@@ -200,7 +208,13 @@ impl State {
     fn trouble(&self, provider: Provider, operation: &'static str) -> Option<Trouble> {
         let call = self.calls.iter().filter(|it| **it == operation).count();
         let planned = self.troubles.iter().find(|it| it.0 == operation && it.1 == call).map(|it| it.2);
-        planned.or_else(|| self.always.filter(|it| it.0 == provider).map(|it| it.1))
+        planned.or_else(|| self.always.filter(|it| it.0 == provider).map(|it| it.1)).or_else(|| {
+            let (randomness, chances) = self.chance.as_ref()?;
+            let mut drawn = [0; 2];
+            randomness.fill(&mut drawn);
+            let [whether, which] = drawn;
+            (whether < *chances).then(|| Trouble::ALL[usize::from(which) % Trouble::ALL.len()])
+        })
     }
 
     /// Late effects whose time has come; with `None`, all of them.

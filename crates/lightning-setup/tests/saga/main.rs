@@ -1,0 +1,5 @@
+//! The saga as a whole, on virtual time, with everything outside in memory.
+
+mod matrix;
+mod simulation;
+mod world;
