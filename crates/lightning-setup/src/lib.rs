@@ -3,10 +3,12 @@
 mod address;
 pub mod audit;
 mod document;
+pub mod drift;
 mod error;
 mod fault;
 mod hosts;
 pub mod lnurl;
+mod operators;
 mod ports;
 mod saga;
 mod secrets;
@@ -27,6 +29,7 @@ pub use hosts::{
     StoreHost,
 };
 pub use lnurl::AddressInvoice;
+pub use operators::{DriftError, Repair};
 pub use ports::{AddressBook, Amendment, AuditTrail, Begin, Begun, Lease, ServedAddress, SetupStore};
 pub use saga::{Driven, Policy};
 pub use secrets::{

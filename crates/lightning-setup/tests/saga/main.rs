@@ -1,5 +1,6 @@
 //! The saga as a whole, on virtual time, with everything outside in memory.
 
+mod drift;
 mod matrix;
 mod simulation;
 mod world;

@@ -1,0 +1,146 @@
+//! The database against the providers, and what operators do about a difference.
+
+use guiche_lightning_setup::drift::{Finding, Kind, Known};
+use guiche_lightning_setup::testing::Trouble;
+use guiche_lightning_setup::{DriftError, Holdings, ResourceName, SetupId, SetupStatus};
+
+use crate::world::{World, now};
+
+fn complete() -> World {
+    let mut world = World::new();
+    world.begin(World::citizen(1), "swifteagle42");
+    world.run();
+    world
+}
+
+fn survey(world: &World) -> Vec<Finding> {
+    now(world.setups.survey()).unwrap()
+}
+
+fn remedies(world: &World) -> Vec<String> {
+    survey(world).iter().filter_map(Finding::remedy).collect()
+}
+
+#[test]
+fn a_complete_setup_and_what_is_none_of_ours_need_nothing() {
+    let world = complete();
+    assert_eq!(survey(&world), []);
+    world.hosts.add_foreign("somebody-elses");
+    assert!(
+        survey(&world)
+            .iter()
+            .all(|finding| matches!(finding, Finding::Foreign { .. }) && !finding.is_trouble())
+    );
+    assert_eq!(remedies(&world), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_under_way_is_left_alone() {
+    let mut world = World::new();
+    world.hosts.plan("create_store", 1, Trouble::KilledAfter);
+    world.begin(World::citizen(1), "swifteagle42");
+    world.run_once();
+    assert_eq!(world.hosts.ledger().len(), 2, "a node, and a store that nobody heard of");
+    assert_eq!(survey(&world), []);
+}
+
+#[test]
+fn what_vanished_is_missing() {
+    let world = complete();
+    let setup = world.find(World::citizen(1));
+    let services = setup.services.unwrap();
+    world.hosts.vanish(&services.store_id);
+    let missing = Finding::Missing { kind: Kind::Store, id: services.store_id, setup: setup.id };
+    assert_eq!(survey(&world), [missing]);
+    assert!(matches!(now(world.setups.repair(setup.id, true)), Err(DriftError::NothingFound)));
+}
+
+#[test]
+fn what_has_our_name_and_serves_nobody_is_adopted_and_destroyed() {
+    let world = complete();
+    let setup = world.find(World::citizen(1));
+    let name = ResourceName::of(setup.id, 9);
+    world.hosts.add_foreign(name.as_str());
+    let found = survey(&world);
+    let known = |finding: &Finding| match finding {
+        Finding::Orphan { known, origin, .. } if *origin == (setup.id, 9) => *known,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(found.iter().map(known).collect::<Vec<_>>(), [Known::SetupOnly, Known::SetupOnly]);
+    for remedy in remedies(&world) {
+        assert!(remedy.starts_with("guiche lightning adopt --"), "{remedy}");
+    }
+    for (kind, id) in orphans(&found) {
+        assert_eq!(now(world.setups.adopt(kind, &id)).unwrap(), setup.id);
+        assert!(matches!(now(world.setups.adopt(kind, &id)), Err(DriftError::AlreadyKnown(..))));
+    }
+    let found = survey(&world);
+    assert_eq!(found.iter().map(known).collect::<Vec<_>>(), [Known::Orphaned, Known::Orphaned]);
+    for (kind, id) in orphans(&found) {
+        now(world.setups.destroy(kind, &id, false)).unwrap();
+        assert!(matches!(now(world.setups.destroy(kind, &id, false)), Err(DriftError::NoOrphan(..))));
+    }
+    assert_eq!(survey(&world), []);
+    assert_eq!(world.hosts.ledger().len(), 3, "what serves the address is untouched");
+}
+
+#[test]
+fn what_no_setup_ordered_can_only_be_destroyed() {
+    let world = complete();
+    let nobody = SetupId::new(uuid::Uuid::from_u128(77));
+    world.hosts.add_foreign(ResourceName::of(nobody, 1).as_str());
+    for (kind, id) in orphans(&survey(&world)) {
+        assert!(
+            matches!(now(world.setups.adopt(kind, &id)), Err(DriftError::UnknownSetup(it)) if it == nobody)
+        );
+        now(world.setups.destroy(kind, &id, false)).unwrap();
+    }
+    assert_eq!(survey(&world), []);
+}
+
+#[test]
+fn nothing_that_serves_somebody_is_destroyed() {
+    let world = complete();
+    let services = world.find(World::citizen(1)).services.unwrap();
+    for (kind, id) in [(Kind::Node, &services.node_id), (Kind::Store, &services.store_id)] {
+        assert!(matches!(now(world.setups.destroy(kind, id, true)), Err(DriftError::NoOrphan(..))));
+    }
+    assert_eq!(world.hosts.ledger().len(), 3);
+}
+
+#[test]
+fn a_node_with_funds_outlives_its_setup_until_somebody_has_the_seed() {
+    let mut world = complete();
+    let citizen = World::citizen(1);
+    let node = world.find(citizen).services.unwrap().node_id;
+    // The money comes in between the person's question and the deed.
+    now(world.setups.remove(citizen)).unwrap();
+    world.hosts.endow(&node, Holdings { balance_sats: 1, ..Holdings::default() });
+    world.run();
+    let setup = world.find(citizen);
+    assert_eq!(setup.status, SetupStatus::NeedsAttention);
+    assert_eq!(setup.fault.unwrap().operation, "node_has_funds");
+    assert_eq!(remedies(&world), [format!("guiche lightning destroy --node {node}")]);
+    for trouble in [None, Some(Trouble::LostBefore)] {
+        let calls = world.hosts.calls().iter().filter(|call| **call == "holdings").count();
+        if let Some(trouble) = trouble {
+            world.hosts.plan("holdings", calls + 1, trouble);
+        }
+        assert!(matches!(
+            now(world.setups.destroy(Kind::Node, &node, false)),
+            Err(DriftError::NodeHasFunds(_))
+        ));
+    }
+    now(world.setups.destroy(Kind::Node, &node, true)).unwrap();
+    assert_eq!(world.hosts.ledger(), []);
+    assert_eq!(survey(&world), []);
+    assert_eq!(world.find(citizen).status, SetupStatus::Removed);
+}
+
+fn orphans(found: &[Finding]) -> Vec<(Kind, String)> {
+    let orphan = |finding: &Finding| match finding {
+        Finding::Orphan { kind, id, .. } => Some((*kind, id.clone())),
+        _ => None,
+    };
+    found.iter().filter_map(orphan).collect()
+}
