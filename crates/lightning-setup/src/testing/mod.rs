@@ -2,7 +2,9 @@
 
 pub mod contract;
 mod hosts;
+mod receive;
 mod store;
 
 pub use hosts::{MemoryHosts, Trouble};
+pub use receive::{MemoryReceive, Mistake};
 pub use store::MemorySetupStore;

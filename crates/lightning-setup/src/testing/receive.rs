@@ -1,5 +1,7 @@
 //! A store host's invoices in memory: real BOLT11, signed, and every mistake that one can make with it.
 
+#![expect(clippy::expect_used, reason = "test code: a failed expectation is the point")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,5 +1,12 @@
 //! Addresses as wallets use them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a failed expectation is the point"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

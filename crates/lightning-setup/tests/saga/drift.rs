@@ -62,9 +62,10 @@ fn what_has_our_name_and_serves_nobody_is_adopted_and_destroyed() {
     let name = ResourceName::of(setup.id, 9);
     world.hosts.add_foreign(name.as_str());
     let found = survey(&world);
-    let known = |finding: &Finding| match finding {
-        Finding::Orphan { known, origin, .. } if *origin == (setup.id, 9) => *known,
-        other => panic!("{other:?}"),
+    let known = |finding: &Finding| {
+        let Finding::Orphan { known, origin, .. } = finding else { panic!("{finding:?}") };
+        assert_eq!(*origin, (setup.id, 9));
+        *known
     };
     assert_eq!(found.iter().map(known).collect::<Vec<_>>(), [Known::SetupOnly, Known::SetupOnly]);
     for remedy in remedies(&world) {
@@ -138,9 +139,9 @@ fn a_node_with_funds_outlives_its_setup_until_somebody_has_the_seed() {
 }
 
 fn orphans(found: &[Finding]) -> Vec<(Kind, String)> {
-    let orphan = |finding: &Finding| match finding {
-        Finding::Orphan { kind, id, .. } => Some((*kind, id.clone())),
-        _ => None,
+    let orphan = |finding: &Finding| {
+        let Finding::Orphan { kind, id, .. } = finding else { return None };
+        Some((*kind, id.clone()))
     };
     found.iter().filter_map(orphan).collect()
 }

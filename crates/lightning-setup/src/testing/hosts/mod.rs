@@ -213,7 +213,7 @@ impl State {
             let mut drawn = [0; 2];
             randomness.fill(&mut drawn);
             let [whether, which] = drawn;
-            (whether < *chances).then(|| Trouble::ALL[usize::from(which) % Trouble::ALL.len()])
+            Trouble::ALL.get(usize::from(which) % Trouble::ALL.len()).filter(|_| whether < *chances).copied()
         })
     }
 
