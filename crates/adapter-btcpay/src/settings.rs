@@ -58,10 +58,10 @@ impl BtcPaySettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BtcPaySetupError {
     /// The address of the server.
-    #[error("BTCPAY_API_URL: {0}")]
+    #[error("BTCPAY_URL: {0}")]
     Address(#[from] AddressError),
     /// The addresses of nodes.
-    #[error("VOLTAGE_NODE_URL: {0}")]
+    #[error("VOLTAGE_LND_URL: {0}")]
     NodeUrl(#[source] TemplateError),
     /// The keys.
     #[error("BTCPAY_API_KEY: {0}")]

@@ -140,7 +140,7 @@ pub enum VoltageSetupError {
     #[error("VOLTAGE_API_URL: {0}")]
     Address(#[from] AddressError),
     /// The addresses of nodes.
-    #[error("VOLTAGE_NODE_URL: {0}")]
+    #[error("VOLTAGE_LND_URL: {0}")]
     NodeUrl(#[source] TemplateError),
     /// The keys.
     #[error("VOLTAGE_API_KEY: {0}")]
