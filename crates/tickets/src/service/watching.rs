@@ -11,6 +11,9 @@ use guiche_kernel::{Actor, StoreError, Timestamp, truncate_to_micros};
 use super::Tickets;
 use crate::{DueLook, InvoiceStatus, NextLook, ProviderStatus, Push, PushNoted, TicketError, watch};
 
+/// When an invoice is looked at again whose answer could not be written down.
+const AFTER_OUTAGE: Duration = Duration::from_secs(2);
+
 /// How long a push is kept, so that one which is sent again is known.
 const KEEP_PUSHES: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -43,8 +46,9 @@ impl Tickets {
     /// Any number of steps may run side by side, in any number of processes: none is asked about twice.
     ///
     /// # Errors
-    /// [`TicketError::Store`]: at once when storage is unavailable, otherwise the first refusal, after all the others
-    /// were looked at. One ticket that cannot be read or saved keeps nobody waiting; it comes back with its lease.
+    /// [`TicketError::Store`]. When storage is unavailable no further one is asked about, and what was taken is given
+    /// back, if it can be; otherwise the first refusal, after all the others were looked at. One ticket that cannot be read
+    /// or saved keeps nobody waiting; it comes back with its lease.
     pub async fn watch_once(&self, most: u16) -> Result<WatchReport, TicketError> {
         let now = self.ports.clock.now();
         let leased_until = truncate_to_micros(now + self.settings.watch_lease);
@@ -61,18 +65,27 @@ impl Tickets {
         loop {
             while at_work.len() < usize::from(self.settings.looks_at_once)
                 && self.ports.clock.now() <= last_start
+                && !is_outage(failure.as_ref())
                 && let Some(look) = due.next()
             {
-                at_work.push(Box::pin(self.look_at_due(look)));
+                at_work.push(Box::pin(async move { (self.look_at_due(&look).await, look) }));
             }
-            let Some(looked) = first_of(&mut at_work).await else { break };
+            let Some((looked, look)) = first_of(&mut at_work).await else { break };
             match looked {
                 Ok((next, fate)) => {
                     next_looks.extend(next);
                     report.count(fate);
                 }
-                Err(refusal @ TicketError::Store(StoreError::Unavailable(_))) => return Err(refusal),
-                Err(refusal) => failure = failure.or(Some(refusal)),
+                Err(refusal) => {
+                    // Storage that is away for a moment must not cost the whole lease; what else it refuses may.
+                    if is_outage(Some(&refusal)) {
+                        next_looks.push(NextLook {
+                            payment_hash: look.payment_hash,
+                            at: Some(self.ports.clock.now() + AFTER_OUTAGE),
+                        });
+                    }
+                    failure = failure.filter(|first| is_outage(Some(first))).or(Some(refusal));
+                }
             }
         }
         for look in due {
@@ -85,18 +98,18 @@ impl Tickets {
         failure.map_or(Ok(report), Err)
     }
 
-    async fn look_at_due(&self, look: DueLook) -> Result<(Option<NextLook>, Fate), TicketError> {
-        Ok(match self.look_into(&look).await? {
-            Looked::Unanswered => (self.soon(&look), Fate::Unanswered),
-            Looked::InFlight => (self.soon(&look), Fate::Unpaid),
-            Looked::Unpaid => (self.on_schedule(&look), Fate::Unpaid),
+    async fn look_at_due(&self, look: &DueLook) -> Result<(Option<NextLook>, Fate), TicketError> {
+        Ok(match self.look_into(look).await? {
+            Looked::Unanswered => (self.soon(look), Fate::Unanswered),
+            Looked::InFlight => (self.soon(look), Fate::Unpaid),
+            Looked::Unpaid => (self.on_schedule(look), Fate::Unpaid),
             Looked::Applied { seen_at, status, paid_at } => match (status, paid_at) {
                 // Storage schedules nothing for what is paid.
                 (_, Some(paid_at)) => {
                     (None, Fate::Settled { lag: (seen_at - paid_at).try_into().unwrap_or_default() })
                 }
-                (Some(InvoiceStatus::Expired), None) => (self.on_schedule(&look), Fate::Expired),
-                (_, None) => (self.on_schedule(&look), Fate::Unpaid),
+                (Some(InvoiceStatus::Expired), None) => (self.on_schedule(look), Fate::Expired),
+                (_, None) => (self.on_schedule(look), Fate::Unpaid),
             },
         })
     }
@@ -169,6 +182,10 @@ impl WatchReport {
             Fate::Unanswered => self.unanswered += 1,
         }
     }
+}
+
+fn is_outage(refusal: Option<&TicketError>) -> bool {
+    matches!(refusal, Some(TicketError::Store(StoreError::Unavailable(_))))
 }
 
 /// What the provider said about an invoice.

@@ -207,6 +207,21 @@ async fn without_storage_a_step_ends_at_once() {
     assert!(office.gateway.status_calls() < 20, "{} were asked about", office.gateway.status_calls());
 }
 
+/// The leases of a step that storage failed do not have to run out before its invoices are looked at again.
+#[tokio::test]
+async fn an_outage_of_storage_costs_seconds() {
+    for refused in [1, 5, 16] {
+        let office = Office::new();
+        let opened = due(&office, 50).await;
+        office.store.refuse_workers(refused, || StoreError::Unavailable("away".into()));
+        let watched = office.tickets.watch_once(100).await;
+        assert!(matches!(watched, Err(TicketError::Store(StoreError::Unavailable(_)))), "{watched:?}");
+        office.advance(2);
+        office.watch().await;
+        assert_eq!(expired(&office, &opened).await, 50, "{refused} refused");
+    }
+}
+
 #[tokio::test]
 async fn a_few_are_asked_about_at_a_time_and_no_more_once_half_the_lease_is_used() {
     for (seconds, expired, left) in [(30, 30, 0), (31, 16, 14)] {
