@@ -3,6 +3,7 @@
 //! A library besides the program, so that tests can start the real server in their own process.
 
 pub mod administration;
+pub mod audit;
 pub mod catalogue;
 pub mod cli;
 pub mod config;

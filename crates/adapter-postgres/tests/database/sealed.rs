@@ -4,8 +4,11 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use guiche_adapter_postgres::testing::TestDatabase;
-use guiche_kernel::{KeyUse, Resealed, Sealed, SealedColumn};
+use guiche_kernel::{Clock as _, KeyUse, Resealed, Sealed, SealedColumn};
+use guiche_lightning_setup::{Services, journal_place, node_place, store_place};
 use uuid::Uuid;
+
+use crate::scene::Scene;
 
 async fn columns(database: &TestDatabase) -> Vec<Arc<dyn SealedColumn>> {
     database.stores().await.sealed_columns()
@@ -94,6 +97,39 @@ async fn only_what_still_is_the_old_value_is_replaced() {
     assert_eq!(column.not_under(&["new"], None, most(10)).await.unwrap(), [rows[1].clone()]);
     assert_eq!(column.replace(&changes).await.unwrap(), 0, "nothing is the old value any more");
     assert_eq!(column.replace(&[]).await.unwrap(), 0);
+}
+
+/// A person's, under the person's own place: whoever swaps two people's secrets cannot have them opened.
+#[tokio::test]
+async fn what_is_sealed_of_a_lightning_setup_is_its_persons() {
+    let scene = Scene::new().await;
+    let caller = scene.person("alice@example.org").await;
+    let (lease, setup) = scene.setting_up(caller, "alice").await;
+    let sealed = |of: &str| Some(Sealed::from_text(format!("v1.old.nonce.{of}")));
+    let services = Services {
+        node_id: "node-1".to_owned(),
+        store_id: "store-1".to_owned(),
+        node_config: sealed("node"),
+        store_config: sealed("store"),
+    };
+    let setups = scene.stores.setups();
+    setups.complete(&lease, &services, scene.clock.now()).await.unwrap();
+    let columns = scene.stores.sealed_columns();
+    let owner = caller.user_id;
+    for place in [journal_place(owner), node_place(owner), store_place(owner)] {
+        let column = columns.iter().find(|column| column.name() == place.column).unwrap();
+        let rows = column.not_under(&["new"], None, most(10)).await.unwrap();
+        assert_eq!((rows.len(), rows[0].owner), (1, owner.as_uuid()), "{}", place.column);
+        assert_eq!(column.place(rows[0].owner), place);
+        let new = Sealed::from_text("v1.new.nonce.x");
+        let change = Resealed { row: rows[0].row, old: rows[0].sealed.clone(), new: new.clone() };
+        assert_eq!(column.replace(&[change]).await.unwrap(), 1, "{}", place.column);
+        assert_eq!(column.keys_in_use().await.unwrap(), [used("new", 1)], "{}", place.column);
+    }
+    let found = setups.get(setup.id).await.unwrap().unwrap();
+    let services = found.services.unwrap();
+    let configs = [services.node_config, services.store_config, found.journal[0].sealed.clone()];
+    assert!(configs.iter().all(|sealed| sealed.as_ref().unwrap().key_id() == Some("new")), "{configs:?}");
 }
 
 /// Many at once over the same rows, in opposite orders: each row is replaced once, and nobody is the victim of a ring.

@@ -3,6 +3,7 @@
 //!
 //! One file per command: its options, and a `run` that returns what went wrong instead of printing it.
 
+mod audit;
 mod check_config;
 mod completions;
 mod demo;
@@ -83,6 +84,9 @@ enum Command {
     /// The keys under which secrets are sealed at rest
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The audit trail of Lightning setups
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Ask the provider about unpaid invoices, whatever their age
     Reconcile(reconcile::Options),
     /// Money that must go back
@@ -127,6 +131,7 @@ fn dispatch(command: &Command, given: &Given) -> Result<(), Failure> {
         Command::Operations(command) => operations::run(command, given),
         Command::Users(command) => users::run(command, given),
         Command::Keys(command) => keys::run(command, given),
+        Command::Audit(command) => audit::run(command, given),
         Command::Reconcile(options) => reconcile::run(options, given),
         Command::Refunds(command) => refunds::run(command, given),
         Command::Completions(options) => completions::run(options),

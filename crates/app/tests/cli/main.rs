@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail like tests")]
 
 mod asking;
+mod audit;
 mod completions;
 mod database;
 mod demo;

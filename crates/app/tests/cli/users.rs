@@ -125,7 +125,7 @@ fn a_citizen_is_forgotten_with_everything_and_the_books_get_the_payments() {
     assert_eq!(json["deleted"], true);
     assert_eq!(
         json["counts"],
-        json!({"tickets": 1, "invoices": 1, "events": 2, "idempotency_keys": 0, "sessions": 2})
+        json!({"tickets": 1, "invoices": 1, "events": 2, "idempotency_keys": 0, "sessions": 2, "lightning_setups": 0})
     );
     let record = &json["money"][0];
     assert_eq!((&record["payment_hash"], &record["amount_sats"]), (&json!(hash), &json!(50_000)));
@@ -140,4 +140,32 @@ fn a_citizen_is_forgotten_with_everything_and_the_books_get_the_payments() {
         (Some(1), "error: nobody has the address ana@example.org\n")
     );
     server.stop();
+}
+
+#[test]
+fn whoever_has_a_lightning_address_is_told_to_tear_it_down_first() {
+    let database = Database::new();
+    let world = world_on(&database);
+    database.sql(
+        "INSERT INTO users VALUES (gen_random_uuid(), 'ana@example.org', 'ana@example.org', 'h', 0, now(), now());
+        SELECT begin_lightning_setup(u.id, 0, gen_random_uuid(), 'ana@guiche.test', now(), now()) FROM users u",
+    );
+    let ended = world.run(&["users", "delete", EMAIL, "--yes"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    assert_eq!(
+        ended.stderr,
+        "refused, and nothing was changed:\n  Lightning address ana@guiche.test (in_progress): its node may exist and hold \
+        money; it must be torn down first\n"
+    );
+    let ended = world.run(&["users", "delete", EMAIL, "--dry-run", "--json"]);
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (&json["holds"][0]["code"], &json["holds"][0]["status"]),
+        (&json!("lightning_setup"), &json!("in_progress"))
+    );
+    database.sql("UPDATE lightning_addresses SET status = 'failed', due_at = NULL");
+    let deleted = world.run(&["users", "delete", EMAIL, "--yes"]);
+    assert_eq!(deleted.code, Some(0), "{deleted:?}");
+    assert!(deleted.stdout.ends_with(" 0 sessions, 1 Lightning setups.\n"), "{deleted:?}");
+    assert_eq!(database.number("SELECT count(*) FROM lightning_setup_log"), 1, "the audit trail stays");
 }

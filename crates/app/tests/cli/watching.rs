@@ -37,9 +37,10 @@ fn a_bar_is_drawn_on_a_terminal() {
 #[test]
 fn nothing_is_drawn_where_nobody_watches() {
     let (_database, world) = sealed_under_an_old_key();
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 7] = [
         &["keys", "rotate", "--batch", "10"],
         &["keys", "status"],
+        &["audit", "verify"],
         &["operations", "list"],
         &["reconcile", "--since", "1h"],
         &["refunds", "list"],
