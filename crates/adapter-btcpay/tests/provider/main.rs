@@ -12,7 +12,6 @@ mod contract;
 mod fake_process;
 mod faults;
 mod invoices;
-mod secrets;
 mod stores;
 mod support;
 mod webhooks;

@@ -12,7 +12,6 @@ mod contract;
 mod fake_process;
 mod faults;
 mod nodes;
-mod secrets;
 mod support;
 mod trouble;
 mod wallets;

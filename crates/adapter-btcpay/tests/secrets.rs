@@ -1,5 +1,13 @@
 //! Keys, macaroons, webhook secrets, and what the server says beside its codes, are told to nobody: no error, no `Debug`,
 //! no log at its finest.
+//!
+//! A test of its own process: whether an event is logged is decided once for all threads, by whoever comes across it first.
+
+#![expect(clippy::unwrap_used, reason = "test code: a failed expectation is the point")]
+
+#[allow(dead_code, reason = "the other tests need more of it")]
+#[path = "provider/support.rs"]
+mod support;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -9,7 +17,7 @@ use guiche_lightning_setup::{Macaroon, NodeEndpoint, StoreHost as _, WebhookSecr
 use guiche_outbound::fake::{Fault, Rule};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{name, world_with};
+use support::{name, world_with};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

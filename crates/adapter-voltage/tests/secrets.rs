@@ -1,5 +1,13 @@
 //! Keys, seeds, passwords, macaroons, and what a vendor says beside its codes, are told to nobody: no error, no `Debug`,
 //! no log at its finest.
+//!
+//! A test of its own process: whether an event is logged is decided once for all threads, by whoever comes across it first.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test code: a failed expectation is the point")]
+
+#[allow(dead_code, reason = "the other tests need more of it")]
+#[path = "provider/support.rs"]
+mod support;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -13,7 +21,7 @@ use guiche_outbound::fake::{Fault, Rule};
 use secrecy::ExposeSecret as _;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{name, password, world_with};
+use support::{SLOWNESS, name, password, world_with};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -50,7 +58,7 @@ async fn what_is_secret_is_told_to_nobody() {
     let endpoint = world.waiting(1).await;
     let seed = world.voltage.generate_seed(&endpoint).await.unwrap();
     let admin = world.voltage.init_wallet(&endpoint, &seed, &password()).await.unwrap();
-    world.clock.advance(crate::support::SLOWNESS);
+    world.clock.advance(SLOWNESS);
     let receive = world.voltage.bake_receive_macaroon(&endpoint, &admin).await.unwrap();
     let holdings = world.voltage.holdings(&endpoint, &admin).await.unwrap();
     printed += &format!("{seed:?} {admin:?} {receive:?} {holdings:?} {:?}", password());
