@@ -26,14 +26,15 @@ const MACAROON: HeaderName = HeaderName::from_static("grpc-metadata-macaroon");
 const LONGEST_LIST: usize = 4 * 1024 * 1024;
 
 /// What the store needs to receive, and nothing that spends or opens channels. It calls `getinfo` too, so invoices alone
-/// are not enough.
-const RECEIVE: [(&str, &str); 6] = [
+/// are not enough; and only where it may read the channels can it say what could be received now, before a payer finds out.
+const RECEIVE: [(&str, &str); 7] = [
     ("address", "read"),
     ("address", "write"),
     ("info", "read"),
     ("invoices", "read"),
     ("invoices", "write"),
     ("onchain", "read"),
+    ("offchain", "read"),
 ];
 
 impl Voltage {

@@ -33,8 +33,15 @@ async fn the_store_may_receive_and_nothing_else() {
     let receive = world.voltage.bake_receive_macaroon(&endpoint, &admin).await.unwrap();
     let baked = world.fake.play().nodes()[0].wallet.clone().unwrap().baked;
     assert_eq!(&baked[0].macaroon, receive.hex().expose_secret());
-    let expected =
-        ["address:read", "address:write", "info:read", "invoices:read", "invoices:write", "onchain:read"];
+    let expected = [
+        "address:read",
+        "address:write",
+        "info:read",
+        "invoices:read",
+        "invoices:write",
+        "onchain:read",
+        "offchain:read",
+    ];
     assert_eq!(baked[0].permissions, expected);
 }
 

@@ -64,7 +64,6 @@ pub async fn a_macaroon_that_may_receive_bakes_nothing(fixture: &impl NodeWallet
     let (endpoint, admin) = served(fixture).await;
     let receive = wallet.bake_receive_macaroon(&endpoint, &admin).await.expect("baked");
     wallet.bake_receive_macaroon(&endpoint, &receive).await.expect_err("it may not");
-    wallet.holdings(&endpoint, &receive).await.expect_err("it may not");
 }
 
 /// Each node has its own.
