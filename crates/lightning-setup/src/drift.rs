@@ -122,10 +122,10 @@ impl Finding {
                 Some(format!("guiche lightning adopt --{kind} {id}"))
             }
             Self::Orphan { kind, id, .. } => Some(format!("guiche lightning destroy --{kind} {id}")),
-            Self::Missing { setup, .. } | Self::Unlinked { setup, .. } => {
-                Some(format!("guiche lightning repair --setup {setup} --apply"))
-            }
-            Self::Renamed { .. } | Self::Foreign { .. } => None,
+            Self::Unlinked { node: None, store: None, .. } => None,
+            Self::Unlinked { setup, .. } => Some(format!("guiche lightning repair --setup {setup} --apply")),
+            // Nothing that we could write down brings back what is gone.
+            Self::Missing { .. } | Self::Renamed { .. } | Self::Foreign { .. } => None,
         }
     }
 

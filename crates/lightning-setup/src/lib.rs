@@ -7,6 +7,7 @@ pub mod drift;
 mod error;
 mod fault;
 mod hosts;
+mod kept;
 pub mod lnurl;
 mod operators;
 mod ports;
@@ -28,6 +29,7 @@ pub use hosts::{
     Holdings, HostInvoice, Listed, NewAddressInvoice, NodeHost, NodeState, NodeWallet, ReceiveGateway,
     StoreHost,
 };
+pub use kept::{KeptWallet, WalletSecrets};
 pub use lnurl::AddressInvoice;
 pub use operators::{DriftError, Repair};
 pub use ports::{AddressBook, Amendment, AuditTrail, Begin, Begun, Lease, ServedAddress, SetupStore};

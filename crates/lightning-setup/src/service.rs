@@ -156,7 +156,7 @@ impl Setups {
             SetupStatus::Removed => return Err(SetupError::NotFound),
             SetupStatus::InProgress | SetupStatus::RollingBack => return Err(SetupError::InProgress),
             SetupStatus::FullyConfigured => {
-                if !self.holdings(&setup).await.is_some_and(|holdings| holdings.is_empty()) {
+                if !self.nothing_to_lose(&setup).await {
                     return Err(SetupError::NodeHasFunds);
                 }
             }
@@ -167,6 +167,15 @@ impl Setups {
             .tear_down(caller, setup.id, &[status], self.now())
             .await?
             .ok_or(SetupError::InProgress)
+    }
+
+    /// Whether the node says that it holds nothing, or its host that there is none any more.
+    async fn nothing_to_lose(&self, setup: &Setup) -> bool {
+        if let Some(holdings) = self.holdings(setup).await {
+            return holdings.is_empty();
+        }
+        let Some(services) = &setup.services else { return false };
+        matches!(self.ports.nodes.node(&services.node_id).await, Ok(crate::NodeState::Gone))
     }
 
     /// What the node of a complete setup holds and could receive; `None` when there is none, or it does not say.

@@ -2,7 +2,10 @@
 
 use guiche_lightning_setup::drift::{Finding, Kind, Known};
 use guiche_lightning_setup::testing::Trouble;
-use guiche_lightning_setup::{DriftError, Holdings, ResourceName, SetupId, SetupStatus};
+use guiche_lightning_setup::{
+    DriftError, Holdings, KeptWallet, ResourceName, Services, SetupId, SetupStatus,
+};
+use secrecy::ExposeSecret as _;
 
 use crate::world::{World, now};
 
@@ -52,7 +55,50 @@ fn what_vanished_is_missing() {
     world.hosts.vanish(&services.store_id);
     let missing = Finding::Missing { kind: Kind::Store, id: services.store_id, setup: setup.id };
     assert_eq!(survey(&world), [missing]);
+    assert_eq!(remedies(&world), Vec::<String>::new(), "no command promises what it cannot do");
     assert!(matches!(now(world.setups.repair(setup.id, true)), Err(DriftError::NothingFound)));
+}
+
+#[test]
+fn what_vanished_does_not_stand_in_the_way_of_a_removal() {
+    let vanished: [fn(&Services) -> Vec<&String>; 3] = [
+        |services| vec![&services.node_id],
+        |services| vec![&services.store_id],
+        |services| vec![&services.node_id, &services.store_id],
+    ];
+    for vanished in vanished {
+        let mut world = complete();
+        let citizen = World::citizen(1);
+        let services = world.find(citizen).services.unwrap();
+        vanished(&services).into_iter().for_each(|id| world.hosts.vanish(id));
+        now(world.setups.remove(citizen)).unwrap();
+        world.run();
+        assert_eq!(world.find(citizen).status, SetupStatus::Removed);
+        assert_eq!((world.hosts.ledger(), survey(&world)), (vec![], vec![]));
+    }
+}
+
+#[test]
+fn the_seed_comes_back_with_the_key_ring_also_when_its_node_is_gone() {
+    let mut world = complete();
+    let citizen = World::citizen(1);
+    let (setup, node) = (world.find(citizen).id, world.find(citizen).services.unwrap().node_id);
+    let words = |world: &World| -> Vec<String> {
+        let kept = now(world.setups.wallets(setup)).unwrap();
+        let words = |wallet: KeptWallet| {
+            assert_eq!((wallet.attempt, wallet.node.as_deref()), (1, Some(node.as_str())));
+            wallet.secrets.unwrap().seed.words().expose_secret().to_owned()
+        };
+        kept.into_iter().map(words).collect()
+    };
+    let before = words(&world);
+    assert_eq!(before.len(), 1);
+    assert_eq!(before[0].split(' ').count(), 24);
+    now(world.setups.remove(citizen)).unwrap();
+    world.run();
+    assert_eq!(words(&world), before);
+    let nobody = SetupId::new(uuid::Uuid::from_u128(77));
+    assert!(matches!(now(world.setups.wallets(nobody)), Err(DriftError::UnknownSetup(it)) if it == nobody));
 }
 
 #[test]
