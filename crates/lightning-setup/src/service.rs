@@ -8,8 +8,8 @@ use guiche_kernel::{Caller, Clock, Ids, Limit, Randomness, SecretVault, Timestam
 use crate::document::Document;
 use crate::{
     AddressDomain, AddressName, AuditRow, Begin, Begun, Driven, Holdings, Lease, LightningAddress,
-    NodeConfig, NodeHost, NodeWallet, Policy, Setup, SetupError, SetupId, SetupStatus, SetupStore, StoreHost,
-    node_place,
+    NodeConfig, NodeHost, NodeWallet, Policy, Setup, SetupError, SetupId, SetupStatus, SetupStore,
+    StoreConfig, StoreHost, WebhookSecret, node_place, store_place,
 };
 
 /// How often a generated name may turn out to be taken.
@@ -184,6 +184,23 @@ impl Setups {
         let bytes = self.ports.vault.open(node_place(setup.user_id), sealed).ok()?;
         let node = NodeConfig::from_bytes(&bytes).ok()?;
         self.ports.wallets.holdings(&node.endpoint, &node.admin).await.ok()
+    }
+
+    /// What the store of an active address signs its messages with; `None` when there is no such address, or its secret does
+    /// not open.
+    ///
+    /// # Errors
+    /// [`SetupError::Store`].
+    pub async fn webhook_secret(&self, id: SetupId) -> Result<Option<WebhookSecret>, SetupError> {
+        let setup = self.ports.store.get(id).await?;
+        let active = setup.filter(|setup| setup.status == SetupStatus::FullyConfigured);
+        Ok(active.and_then(|setup| self.store_config(&setup)).map(|config| config.webhook_secret))
+    }
+
+    fn store_config(&self, setup: &Setup) -> Option<StoreConfig> {
+        let sealed = setup.services.as_ref()?.store_config.as_ref()?;
+        let bytes = self.ports.vault.open(store_place(setup.user_id), sealed).ok()?;
+        StoreConfig::from_bytes(&bytes).ok()
     }
 
     /// The person's audit trail, newest first, before the given row.

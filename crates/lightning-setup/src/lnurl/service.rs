@@ -9,7 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::guard::{Expected, guard};
 use super::{AddressInvoice, LnurlError, PayAnswer, PayParams, PayVerified, Payee};
-use crate::{AddressBook, HostInvoice, NewAddressInvoice, ReceiveGateway, ServedAddress, SetupId};
+use crate::{
+    AddressBook, AddressDomain, HostInvoice, NewAddressInvoice, ReceiveGateway, ServedAddress, SetupId,
+};
 
 /// Everything from outside.
 #[derive(Clone)]
@@ -25,6 +27,8 @@ pub struct LnurlPorts {
 /// How much, how long, where.
 #[derive(Debug, Clone)]
 pub struct LnurlSettings {
+    /// Our domains; the first is the default.
+    pub domains: Vec<AddressDomain>,
     /// The service's own address as the world sees it, without a slash at the end.
     pub public_url: String,
     /// The least that may be sent, in millisatoshis.
@@ -57,6 +61,26 @@ impl Lnurl {
         truncate_to_micros(self.ports.clock.now())
     }
 
+    /// Reads whom a URL names: `name` or `name+tag` at the host that was asked (the default domain, if that is none of
+    /// ours), or `name@domain`, which says it itself. `None` for what can be nobody.
+    #[must_use]
+    pub fn payee(&self, text: &str, host: &str) -> Option<Payee> {
+        let domains = &self.settings.domains;
+        let ours = |domain: &str| domains.iter().find(|ours| ours.as_str().eq_ignore_ascii_case(domain));
+        match text.split_once('@') {
+            Some((user, domain)) => Payee::parse(user, ours(domain)?),
+            None => Payee::parse(text, ours(host).or(domains.first())?),
+        }
+    }
+
+    /// How a callback names a payee. Callbacks of all domains come to one host, so where there are several it says which.
+    fn callback_name(&self, payee: &Payee) -> String {
+        match self.settings.domains.as_slice() {
+            [_] => payee.user(),
+            _ => format!("{}@{}", payee.user(), payee.address.domain),
+        }
+    }
+
     /// What may be paid to an address, and how.
     ///
     /// # Errors
@@ -66,7 +90,7 @@ impl Lnurl {
         let served = self.served(payee).await?;
         let most = self.most(&served).await?;
         Ok(PayParams {
-            callback: format!("{}/lnurlp/{}/callback", self.settings.public_url, payee.user()),
+            callback: format!("{}/lnurlp/{}/callback", self.settings.public_url, self.callback_name(payee)),
             min_sendable: self.settings.min_msat,
             max_sendable: most,
             metadata: payee.metadata(),

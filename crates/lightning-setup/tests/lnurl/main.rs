@@ -61,6 +61,7 @@ fn world() -> World {
         clock.set(at);
     }
     let settings = LnurlSettings {
+        domains: vec![domain()],
         public_url,
         min_msat: 1_000,
         max_msat: 100_000_000,
