@@ -12,6 +12,7 @@ pub mod database;
 pub mod fail_points;
 pub mod health;
 pub mod http;
+pub mod lightning;
 pub mod live;
 pub mod logging;
 pub mod observed;

@@ -1,4 +1,5 @@
-//! A gateway that is watched while it is used, so that `/readyz` can tell how the provider is without asking it anything.
+//! Providers that are watched while they are used: `/readyz` can tell how each is without asking it anything, and the
+//! metrics say how long calls take and what comes of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,17 +53,47 @@ impl Observations {
         Arc::new(Observed { gateway, seen: Arc::clone(self) })
     }
 
-    /// A refusal is an answer too; only silence says that the provider is away.
-    fn note<T>(&self, outcome: &Result<T, GatewayError>) {
-        let (moment, word) = match outcome {
-            Err(GatewayError::Unavailable(_)) => (&self.last_silence, "unavailable"),
-            Err(GatewayError::Rejected(_)) => (&self.last_answer, "rejected"),
-            Err(GatewayError::Nonsense(_)) => (&self.last_answer, "nonsense"),
+    /// Makes a call, and notes how long it took and what came of it.
+    pub(crate) async fn note<T, E: Outcome>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, E> {
+        let begun = Instant::now();
+        let outcome = call.await;
+        let (moment, word) = match &outcome {
+            Err(error) if error.is_silence() => (&self.last_silence, error.word()),
+            Err(error) => (&self.last_answer, error.word()),
             Ok(_) => (&self.last_answer, "ok"),
         };
         let millis = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
         moment.store(millis + 1, Ordering::Relaxed);
         metrics::counter!("provider_calls_total", "provider" => self.name, "outcome" => word).increment(1);
+        let labels = [("provider", self.name), ("operation", operation), ("outcome", word)];
+        metrics::histogram!("provider_call_seconds", &labels).record(begun.elapsed().as_secs_f64());
+        outcome
+    }
+}
+
+/// What an error says of its provider.
+pub(crate) trait Outcome {
+    /// Its kind in a word, for the metrics.
+    fn word(&self) -> &'static str;
+    /// Whether nothing came back. A refusal is an answer, too; only silence says that the provider is away.
+    fn is_silence(&self) -> bool;
+}
+
+impl Outcome for GatewayError {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Rejected(_) => "rejected",
+            Self::Nonsense(_) => "nonsense",
+        }
+    }
+
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
     }
 }
 
@@ -95,15 +126,11 @@ struct Observed {
 #[async_trait]
 impl InvoiceGateway for Observed {
     async fn issue(&self, request: NewInvoice) -> Result<IssuedInvoice, GatewayError> {
-        let outcome = self.gateway.issue(request).await;
-        self.seen.note(&outcome);
-        outcome
+        self.seen.note("issue", self.gateway.issue(request)).await
     }
 
     async fn status(&self, id: &InvoiceId) -> Result<Option<ProviderStatus>, GatewayError> {
-        let outcome = self.gateway.status(id).await;
-        self.seen.note(&outcome);
-        outcome
+        self.seen.note("status", self.gateway.status(id)).await
     }
 }
 

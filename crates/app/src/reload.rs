@@ -29,6 +29,11 @@ impl KeyFiles {
         self.0.push((file, Arc::new(replace)));
     }
 
+    /// Reads those, too.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Reads them whenever it is told to, until the process ends.
     pub async fn read_whenever(&self, told: Wake, stop: Shutdown) {
         loop {

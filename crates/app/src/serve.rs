@@ -39,6 +39,10 @@ pub async fn serve(config: &Config) -> Result<(), BoxError> {
     let mut wired = wiring::wire(config, &shutdown, World::real()).await?;
     wired.office.start(&mut wired.workers);
     wired.messenger.start(&mut wired.workers);
+    if let Some(installer) = &wired.installer {
+        installer.start(&mut wired.workers);
+    }
+    wired.custodian.start(&mut wired.workers);
     wired.workers.spawn(|stop| keep_up(recorded, stop));
     let (hangup, key_files) = (Wake::default(), wired.key_files);
     let told = hangup.clone();

@@ -8,6 +8,7 @@ mod database;
 mod generated;
 mod key_file;
 mod keys;
+mod lightning;
 mod names;
 mod problems;
 mod pushes;
@@ -33,6 +34,7 @@ pub use database::{Database, MigrationTarget};
 pub use generated::{GeneratedSecrets, Secret32};
 pub use key_file::KeyFile;
 pub use keys::{JwtKey, JwtKeys, SINGLE_KEY_ID};
+pub use lightning::{Account, Hosts, LightningSettings, LightningSetup, LiveHosts};
 pub use problems::ConfigError;
 pub use sealing::SealingKeys;
 pub use sources::Sources;
@@ -66,6 +68,8 @@ pub struct Config {
     pub push_secrets: Vec<SigningSecret>,
     /// The network whose invoices are accepted.
     pub network: Network,
+    /// The setup of Lightning addresses.
+    pub lightning: LightningSetup,
     /// Under which secrets are sealed at rest.
     pub sealing: SealingKeys,
     /// Which private addresses may be told of events.
@@ -98,6 +102,8 @@ pub struct RateLimits {
     pub account: Option<Rate>,
     /// Failed logins, of one address and on one account.
     pub login: Option<Rate>,
+    /// Questions of wallets about Lightning addresses, of one address.
+    pub lnurl: Option<Rate>,
 }
 
 /// How sessions work.
@@ -232,20 +238,22 @@ impl Reader {
         let http = self.http();
         let database = database::database(&self.settings, production, &mut self.problems);
         let embedded = matches!(database, Database::Embedded);
+        let sealing = sealing::sealing_keys(&self.settings, production, &mut self.problems);
         let config = Config {
             environment,
             data_dir: self.data_dir(),
-            http,
             database,
             acquire: database::acquire(&self.settings, embedded, &mut self.problems),
             tokens: self.tokens(production),
             bcrypt_cost: self.bcrypt_cost(production),
             network: self.word("LIGHTNING_NETWORK", network),
-            sealing: sealing::sealing_keys(&self.settings, production, &mut self.problems),
+            lightning: self.lightning(production, http.listen_addr, &sealing),
+            sealing,
             webhooks_allow_private: self.webhooks_allow_private(production),
             push_secrets: pushes::secrets(&self.settings, "WEBHOOK_SECRET_SPARK", &mut self.problems),
             log: self.log(),
             warnings: Vec::new(),
+            http,
             spark: spark?,
         };
         if !production && !config.http.listen_addr.ip().to_canonical().is_loopback() {
@@ -266,6 +274,7 @@ impl Reader {
                 address: self.value("RATE_LIMIT_ADDRESS", "1200/60", values::rate).flatten(),
                 account: self.value("RATE_LIMIT_ACCOUNT", "600/60", values::rate).flatten(),
                 login: self.value("RATE_LIMIT_LOGIN", "10/60", values::rate).flatten(),
+                lnurl: self.value("RATE_LIMIT_LNURL", "60/60", values::rate).flatten(),
             },
         }
     }

@@ -41,31 +41,26 @@ pub(super) const KNOWN: &[(&str, Kind)] = &[
     ("SPARK_API_KEY", Kind::Secret),
     ("WEBHOOK_SECRET_SPARK", Kind::Secret),
     ("LIGHTNING_NETWORK", Kind::Word),
+    ("VOLTAGE_API_URL", Kind::Text),
+    ("VOLTAGE_API_KEY", Kind::Secret),
+    ("VOLTAGE_LND_URL", Kind::Text),
+    ("VOLTAGE_NETWORK", Kind::Word),
+    ("VOLTAGE_NODE_TYPE", Kind::Word),
+    ("VOLTAGE_PURCHASED_TYPE", Kind::Word),
+    ("VOLTAGE_WHITELIST", Kind::Text),
+    ("BTCPAY_URL", Kind::Text),
+    ("BTCPAY_API_KEY", Kind::Secret),
+    ("LIGHTNING_DOMAINS", Kind::Text),
+    ("PUBLIC_URL", Kind::Text),
     ("SERVICE_ENCRYPTION_KEY", Kind::Secret),
     ("SERVICE_ENCRYPTION_KEYS", Kind::Secret),
     ("WEBHOOKS_ALLOW_PRIVATE", Kind::Text),
     ("RATE_LIMIT_ADDRESS", Kind::Text),
     ("RATE_LIMIT_ACCOUNT", Kind::Text),
     ("RATE_LIMIT_LOGIN", Kind::Text),
+    ("RATE_LIMIT_LNURL", Kind::Text),
     ("RUST_LOG", Kind::Text),
     ("LOG_FORMAT", Kind::Word),
-];
-
-/// Settings of parts that are not in this build. In the file they are refused, because whoever writes them expects an
-/// effect; in the environment, which is shared with others, they only raise a warning.
-pub(super) const NOT_YET: &[&str] = &[
-    "VOLTAGE_API_URL",
-    "VOLTAGE_API_KEY",
-    "VOLTAGE_LND_URL",
-    "VOLTAGE_NETWORK",
-    "VOLTAGE_NODE_TYPE",
-    "VOLTAGE_PURCHASED_TYPE",
-    "VOLTAGE_WHITELIST",
-    "BTCPAY_URL",
-    "BTCPAY_API_KEY",
-    "LIGHTNING_DOMAINS",
-    "PUBLIC_URL",
-    "RATE_LIMIT_LNURL",
 ];
 
 /// Names with our prefix that are read before the settings are: they say where the settings are.
@@ -78,10 +73,6 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
 /// `NAME` of `NAME_FILE`, when `NAME` is a secret.
 pub(super) fn secret_of_file(name: &str) -> Option<&str> {
     name.strip_suffix("_FILE").filter(|base| kind(base) == Some(Kind::Secret))
-}
-
-pub(super) fn is_not_yet(name: &str) -> bool {
-    NOT_YET.contains(&name) || name.strip_suffix("_FILE").is_some_and(|base| NOT_YET.contains(&base))
 }
 
 /// Names of other programs that happen to be close to ours.
@@ -136,7 +127,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{KNOWN, NOT_YET, closest, distance, near_miss};
+    use super::{KNOWN, closest, distance, near_miss};
 
     #[test]
     fn distances() {
@@ -163,7 +154,6 @@ mod tests {
             assert_eq!(near_miss(other), None, "{other}");
         }
         assert!(KNOWN.iter().all(|(name, _)| near_miss(name).is_none()));
-        assert!(NOT_YET.iter().all(|name| near_miss(name).is_none()));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use guiche_adapter_webhooks::AllowPrivate;
 
-use super::{Config, Database, JwtKeys, Rate, SealingKeys, Spark, database};
+use super::lightning::shown;
+use super::{Account, Config, Database, Hosts, JwtKeys, LightningSetup, Rate, SealingKeys, Spark, database};
 
 pub(super) const REDACTED: &str = "[redacted]";
 
@@ -20,6 +21,7 @@ pub(super) fn to_toml(config: &Config) -> String {
     put("rate_limit_address", rate(config.http.limits.address));
     put("rate_limit_account", rate(config.http.limits.account));
     put("rate_limit_login", rate(config.http.limits.login));
+    put("rate_limit_lnurl", rate(config.http.limits.lnurl));
     match &config.database {
         Database::Server { app, worker } => {
             put("database_url", database::redacted(app).into());
@@ -53,6 +55,7 @@ pub(super) fn to_toml(config: &Config) -> String {
         put("webhook_secret_spark", vec![REDACTED; config.push_secrets.len()].join(",").into());
     }
     put("lightning_network", text(&config.network));
+    lightning(&config.lightning, &mut put);
     if let SealingKeys::Given(keys) = &config.sealing {
         let list: Vec<_> = keys.iter().map(|key| format!("{}:{REDACTED}", key.id)).collect();
         put("service_encryption_keys", list.join(",").into());
@@ -77,6 +80,30 @@ pub(super) fn to_toml(config: &Config) -> String {
             format!("# No database is set: a private PostgreSQL runs in {home:?}.\n{table}")
         }
     }
+}
+
+fn lightning(setup: &LightningSetup, put: &mut impl FnMut(&str, toml::Value)) {
+    let LightningSetup::On(settings) = setup else { return };
+    put("lightning_domains", list(&settings.domains));
+    put("public_url", settings.public_url.clone().into());
+    let Hosts::Live(hosts) = &settings.hosts else { return };
+    put("voltage_api_url", text(&hosts.voltage.url));
+    put("voltage_api_key", keys(&hosts.voltage));
+    put("voltage_lnd_url", shown(&hosts.node_url).into());
+    put("voltage_network", hosts.order.network.as_str().into());
+    put("voltage_node_type", hosts.order.node_type.as_str().into());
+    put("voltage_purchased_type", hosts.order.purchase.as_str().into());
+    put("voltage_whitelist", list(&hosts.order.whitelist));
+    put("btcpay_url", text(&hosts.btcpay.url));
+    put("btcpay_api_key", keys(&hosts.btcpay));
+}
+
+fn keys(account: &Account) -> toml::Value {
+    vec![REDACTED; account.api_keys.len()].join(",").into()
+}
+
+fn list<T: Display>(items: &[T]) -> toml::Value {
+    toml::Value::Array(items.iter().map(|item| text(item)).collect())
 }
 
 fn text(value: &dyn Display) -> toml::Value {

@@ -76,11 +76,6 @@ fn environment_settings(
             if !value.trim().is_empty() || names::kind(name) == Some(Kind::Word) {
                 settings.insert(name.clone(), value.clone());
             }
-        } else if names::is_not_yet(name) {
-            if !value.is_empty() {
-                problems
-                    .warn(format!("{name} has no effect: this build does not have the part it belongs to"));
-            }
         } else if name.starts_with("GUICHE_") && !names::OF_THE_COMMAND_LINE.contains(&name.as_str()) {
             problems.refuse(unknown(name, names::closest(name)));
         } else if let Some(close) = names::near_miss(name)
@@ -108,9 +103,7 @@ fn file_settings(file: Option<&(PathBuf, String)>, problems: &mut Problems) -> B
     };
     for (key, value) in table {
         let name = key.to_ascii_uppercase();
-        if names::is_not_yet(&name) && is_lower(&key) {
-            problems.refuse(format!("{key} in the configuration file is not supported yet"));
-        } else if is_lower(&key) && (names::kind(&name).is_some() || names::secret_of_file(&name).is_some()) {
+        if is_lower(&key) && (names::kind(&name).is_some() || names::secret_of_file(&name).is_some()) {
             match as_text(&value) {
                 Some(value) => drop(settings.insert(name, value)),
                 None => problems
@@ -119,7 +112,7 @@ fn file_settings(file: Option<&(PathBuf, String)>, problems: &mut Problems) -> B
         } else {
             let shown = format!("{key} in the configuration file");
             let is_known = names::kind(&name).is_some() || names::secret_of_file(&name).is_some();
-            if is_known || names::is_not_yet(&name) {
+            if is_known {
                 let lower = name.to_ascii_lowercase();
                 problems.refuse(format!("{shown} is not a setting: write it in lower case, {lower}"));
             } else if names::OF_THE_COMMAND_LINE.contains(&name.as_str()) {

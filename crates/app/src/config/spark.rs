@@ -54,7 +54,7 @@ impl Reader {
     }
 
     /// A provider's keys, and the file that they stand in.
-    fn key_list(&mut self, name: &'static str) -> (Vec<SecretString>, Option<KeyFile>) {
+    pub(super) fn key_list(&mut self, name: &'static str) -> (Vec<SecretString>, Option<KeyFile>) {
         let Some(list) = self.settings.text(name) else { return (Vec::new(), None) };
         let Some(keys) = key_file::keys(list) else {
             self.problems.refuse(key_file::not_keys(name));
@@ -64,7 +64,7 @@ impl Reader {
     }
 
     /// A provider's address: its key travels there, so it is `https`, except to this very machine in development.
-    fn provider_url(&mut self, name: &str, production: bool) -> Option<Url> {
+    pub(super) fn provider_url(&mut self, name: &str, production: bool) -> Option<Url> {
         let expected = "must be an https:// address without a user name or password";
         let url: Url = values::parsed(self.settings.text(name)?, "").ok().or_else(|| {
             self.problems.refuse(format!("{name} {expected}"));

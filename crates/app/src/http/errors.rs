@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::header::WWW_AUTHENTICATE;
 use guiche_kernel::StoreError;
+use guiche_lightning_setup::SetupError;
 use guiche_tickets::{FieldFault, FormRefusal, GatewayError, TicketError};
 use guiche_users::{FieldError, UserError};
 
@@ -12,7 +13,7 @@ use super::codes::Code;
 use super::problem::{ApiError, FieldProblem};
 
 /// When to try again after a part of the service was out of reach.
-const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_secs(5);
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
@@ -66,6 +67,32 @@ impl From<TicketError> for ApiError {
             TicketError::Store(error) => error.into(),
         }
     }
+}
+
+impl From<SetupError> for ApiError {
+    fn from(error: SetupError) -> Self {
+        let refuse = |code| Self::new(code, sentence(&error));
+        match error {
+            SetupError::Address(refusal) => {
+                let problem = FieldProblem::new("/lightning_address", refusal.code(), refusal.to_string());
+                Self::invalid_fields(vec![problem])
+            }
+            SetupError::Taken => refuse(Code::AddressTaken),
+            SetupError::InProgress => refuse(Code::SetupInProgress),
+            SetupError::AlreadyComplete => refuse(Code::SetupAlreadyComplete),
+            SetupError::NothingToRetry => refuse(Code::NothingToRetry),
+            SetupError::NotFound => Self::not_found(Code::SetupNotFound),
+            SetupError::NodeHasFunds => refuse(Code::NodeHasFunds),
+            SetupError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A refusal as a sentence for people.
+fn sentence(refusal: &SetupError) -> String {
+    let text = refusal.to_string();
+    let mut letters = text.chars();
+    letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
 }
 
 impl From<FieldFault> for FieldProblem {

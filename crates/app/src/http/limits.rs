@@ -20,6 +20,7 @@ pub struct Limits {
     logins_by_address: Option<Limiter<IpAddr>>,
     logins_by_account: Option<Limiter<u64>>,
     registrations: Option<Limiter<IpAddr>>,
+    lnurl: Option<Limiter<IpAddr>>,
     hasher: RandomState,
 }
 
@@ -54,8 +55,19 @@ impl Limits {
             logins_by_address: rates.login.map(|rate| Limiter::new("login-address", rate, now.clone())),
             logins_by_account: rates.login.map(|rate| Limiter::new("login-account", rate, now.clone())),
             registrations: rates.login.map(|rate| Limiter::new("register", rate, now.clone())),
+            lnurl: rates.lnurl.map(|rate| Limiter::new("lnurl", rate, now.clone())),
             hasher: RandomState::new(),
         }
+    }
+
+    /// Counts a question of a wallet: each may cost a call to a provider.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`].
+    pub fn count_lnurl(&self, client: IpAddr) -> Result<(), ApiError> {
+        self.lnurl
+            .as_ref()
+            .map_or(Ok(()), |limiter| judge(limiter.take(&network_of(client)), limiter).map(drop))
     }
 
     /// Counts a registration of an address, by the rate of failed logins: each costs as much work as a login, and
@@ -188,7 +200,7 @@ mod tests {
         let shown = Arc::clone(&seconds);
         let now: Now = Arc::new(move || Duration::from_secs(shown.load(Ordering::Relaxed)));
         let rate = Some(Rate { requests: requests.try_into().unwrap(), seconds: 60.try_into().unwrap() });
-        (Limits::new(RateLimits { address: rate, account: rate, login: rate }, &now), seconds)
+        (Limits::new(RateLimits { address: rate, account: rate, login: rate, lnurl: rate }, &now), seconds)
     }
 
     fn ip(text: &str) -> IpAddr {

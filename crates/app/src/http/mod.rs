@@ -23,6 +23,7 @@ pub mod extract;
 mod gcra;
 mod head;
 mod limits;
+pub mod lnurl;
 pub mod openapi;
 mod openapi_events;
 mod probes;

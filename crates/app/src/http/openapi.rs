@@ -13,11 +13,11 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::api::dto::PaymentStatus;
-use super::api::{accounts, dev, live, operations, pushes, tickets};
+use super::api::{accounts, dev, lightning, live, operations, pushes, stores, tickets};
 use super::codes::Code;
 use super::context::REQUEST_ID;
 use super::openapi_events::{EventsOut, TicketEvent, TicketEventData};
-use super::{MEDIA_TYPE, probes};
+use super::{MEDIA_TYPE, lnurl, probes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,7 +31,9 @@ use super::{MEDIA_TYPE, probes};
         operations::list, operations::get, operations::get_by_name,
         tickets::open, tickets::list, tickets::get, live::follow, tickets::confirm_payment, tickets::fresh_invoice, tickets::cancel,
         tickets::payment_proof,
-        pushes::spark,
+        lightning::begin, lightning::get, lightning::remove, lightning::retry, lightning::log,
+        lnurl::params, lnurl::callback, lnurl::verify,
+        pushes::spark, stores::btcpay,
         dev::pay,
         probes::livez, probes::readyz,
     ),
@@ -63,6 +65,9 @@ pub struct Problem {
     /// With `missing_required_fields`: the names of those that were not given.
     #[schema(required = false)]
     missing: Vec<String>,
+    /// With `setup_failed` and `setup_provider_unavailable` of a setup: whether another attempt may begin.
+    #[schema(required = false)]
+    can_retry: bool,
     /// With `invalid_ticket_state` of a ticket: where it stands.
     #[schema(required = false)]
     payment_status: PaymentStatus,
@@ -92,6 +97,11 @@ impl Modify for Credentials {
             "A signature after Standard Webhooks, with a secret that both sides know.",
         );
         components.add_security_scheme("webhook", SecurityScheme::ApiKey(ApiKey::Header(signature)));
+        let signature = ApiKeyValue::with_description(
+            "BTCPay-Sig",
+            "An HMAC of the body with the secret that this address's store was given.",
+        );
+        components.add_security_scheme("btcpay", SecurityScheme::ApiKey(ApiKey::Header(signature)));
     }
 }
 
@@ -113,7 +123,7 @@ const HEADERS: [(&str, Type, &str); 5] = [
     (
         CHALLENGE,
         Type::String,
-        "`Bearer`, with an `error` only if an access token was sent; `Webhook-Signature` where a signature is wanted.",
+        "`Bearer`, with an `error` only if an access token was sent; `Webhook-Signature` or `BTCPay-Sig` where a signature is wanted.",
     ),
 ];
 const RATE_LIMIT: &str = "RateLimit";
@@ -228,6 +238,8 @@ mod tests {
         let all = super::super::routes()
             .merge(super::super::api::table())
             .merge(pushes::table())
+            .merge(stores::table())
+            .merge(lnurl::table())
             .merge(dev::table());
         assert_eq!(described, all.documented());
     }
@@ -293,8 +305,11 @@ mod tests {
                     let schema = &value["components"]["schemas"][name];
                     for (field, description) in schema["properties"].as_object().unwrap() {
                         assert!(description["type"].is_string(), "{name}.{field}: {description}");
-                        let required = schema["required"].as_array().unwrap().contains(&json!(field));
-                        assert_eq!(required, field != "grant_type", "{name}.{field}");
+                        let required =
+                            schema["required"].as_array().is_some_and(|names| names.contains(&json!(field)));
+                        let optional = ["grant_type", "lightning_address", "originalDeliveryId", "invoiceId"]
+                            .contains(&&**field);
+                        assert_eq!(required, !optional, "{name}.{field}");
                     }
                 }
             }

@@ -2,6 +2,7 @@
 //! fields from the OpenAPI document, so a new one cannot be forgotten.
 
 mod heads;
+mod scene;
 
 use std::collections::BTreeMap;
 
@@ -9,85 +10,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::client::{Answer, Call, faults};
-use crate::contract;
-use crate::pushes;
-use crate::support::{TestApp, User, text};
+use crate::client::{Answer, faults};
+use crate::support::TestApp;
+
+use scene::{Route, Scene, Signed};
 
 /// Stands in every hostile body, and in no answer.
 const CANARY: &str = "canary-4f1d7c";
-
-/// A world with something to lose.
-struct Scene {
-    app: TestApp,
-    user: User,
-    ticket: Value,
-}
-
-impl Scene {
-    async fn new() -> Self {
-        let app = TestApp::start().await;
-        let user = app.user().await;
-        let ticket = app.open(&user).await;
-        Self { app, user, ticket }
-    }
-
-    /// The path of a route, with the parameters of things that exist.
-    fn path(&self, pattern: &str) -> String {
-        let id =
-            if pattern.contains("/operations/") { "1".to_owned() } else { text(&self.ticket, "ticket_id") };
-        pattern
-            .replace("{id}", &id)
-            .replace("{name}", "driver_license_renewal")
-            .replace("{payment_hash}", &text(&self.ticket, "payment_hash"))
-            .replace("{file:.*}", "index.html")
-    }
-
-    fn call(&self, method: &str, pattern: &str) -> Call {
-        self.app.call(method, &self.path(pattern)).token(&self.user.token)
-    }
-
-    /// A call with a body, from somebody who may make it: who signs what they send have signed this.
-    fn call_with(&self, route: &Route, body: impl Into<Vec<u8>>) -> Call {
-        let body = body.into();
-        if route.signed {
-            return pushes::signed(&self.app, &pushes::headers_for(&self.app, "hostile", &body), body);
-        }
-        self.call(&route.method, &route.path).bytes("application/json", body)
-    }
-}
-
-/// A route that reads a body, and the fields of that body.
-struct Route {
-    method: String,
-    path: String,
-    /// The body is signed, in place of a token in the head.
-    signed: bool,
-    fields: Vec<String>,
-}
-
-impl Route {
-    /// All of them.
-    fn all() -> Vec<Self> {
-        let of_operation = |(method, path, operation): (String, String, Value)| {
-            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-            let pointer = schema["$ref"].as_str()?.trim_start_matches('#').to_owned();
-            let schema = contract::DOCUMENT.pointer(&pointer).unwrap();
-            let fields = schema["properties"].as_object().unwrap().keys().cloned().collect();
-            let signed = operation["security"][0].get("webhook").is_some();
-            Some(Self { method, path, signed, fields })
-        };
-        let routes: Vec<Self> = contract::operations().into_iter().filter_map(of_operation).collect();
-        assert!(routes.len() >= 7, "a body was lost");
-        routes
-    }
-
-    /// A body that is well-formed, if not welcome, with one field of the given JSON text.
-    fn body(&self, field: &str, json: &str) -> String {
-        let others = self.fields.iter().filter(|name| *name != field).map(|name| format!("{name:?}: null, "));
-        format!("{{{}{field:?}: {json}}}", others.collect::<String>())
-    }
-}
 
 /// That the answer is the right refusal, and repeats nothing.
 #[track_caller]
@@ -196,6 +125,9 @@ async fn fields_of_the_wrong_type_and_fields_that_do_not_exist() {
             for json in wrong {
                 let answer = send(route.body(field, &json)).await;
                 refused(&answer, 400, "malformed_request");
+                if route.signed == Some(Signed::ByStore) {
+                    continue;
+                }
                 let expected = (format!("/{field}"), "wrong_type".to_owned());
                 assert_eq!(answer.faults(400, "malformed_request"), [expected], "{} {json}", route.path);
             }
@@ -203,15 +135,21 @@ async fn fields_of_the_wrong_type_and_fields_that_do_not_exist() {
         for name in ["surprise", "id", "user_id", "epoch", "price_sats", "__proto__", "Email", "PASSWORD"] {
             let answer = send(json!({ name: CANARY }).to_string()).await;
             refused(&answer, 400, "malformed_request");
+            if route.signed == Some(Signed::ByStore) {
+                continue;
+            }
             let pointer = format!("/{name}");
             assert_eq!(answer.faults(400, "malformed_request"), faults(&[(&pointer, "unknown_field")]));
+        }
+        if route.required.is_empty() || route.signed == Some(Signed::ByStore) {
+            continue;
         }
         let nothing = send("{}".to_owned()).await;
         let document = nothing.problem(400, "missing_required_fields");
         let mut missing: Vec<&str> =
             document["missing"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
         missing.sort_unstable();
-        let mut fields: Vec<&str> = route.fields.iter().map(String::as_str).collect();
+        let mut fields: Vec<&str> = route.required.iter().map(String::as_str).collect();
         fields.sort_unstable();
         assert_eq!(missing, fields, "{}", route.path);
     }

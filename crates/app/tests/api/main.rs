@@ -17,6 +17,7 @@ mod expiry;
 mod hostile;
 mod idempotency;
 mod isolation;
+mod lightning;
 mod limits;
 mod lists;
 mod live;

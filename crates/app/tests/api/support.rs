@@ -11,6 +11,7 @@ use guiche_adapter_postgres::testing::TestDatabase;
 use guiche_app::config::{Config, Sources};
 use guiche_app::database::Database;
 use guiche_app::http::{self, RunningServer, ServerSettings};
+use guiche_app::lightning::{Custodian, Fakes, Installer};
 use guiche_app::shutdown::Shutdown;
 use guiche_app::system::{OsRandomness, SystemClock};
 use guiche_app::telling::Messenger;
@@ -65,12 +66,26 @@ impl World {
         extra: &[(&str, &str)],
         timer: Arc<dyn Timer>,
     ) -> TestApp {
-        let config = Config::parse(&self.sources(extra)).unwrap();
+        self.serve_changed(extra, timer, |_| ()).await
+    }
+
+    /// As [`serve_with`](Self::serve_with), with a configuration that no variable of a test could bring about.
+    pub(crate) async fn serve_changed(
+        self: &Arc<Self>,
+        extra: &[(&str, &str)],
+        timer: Arc<dyn Timer>,
+        change: impl FnOnce(&mut Config),
+    ) -> TestApp {
+        // First, since stores are told where we are before the server runs.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let public_url = format!("http://{}", listener.local_addr().unwrap());
+        let extra = [&[("PUBLIC_URL", public_url.as_str())][..], extra].concat();
+        let mut config = Config::parse(&self.sources(&extra)).unwrap();
+        change(&mut config);
         let shutdown = Shutdown::default();
         let clock = Arc::clone(&self.clock);
         let world = wiring::World { clock, timer, randomness: Arc::new(OsRandomness) };
         let wired = wiring::wire(&config, &shutdown, world).await.unwrap();
-        let listener = TcpListener::bind(config.http.listen_addr).unwrap();
         let settings =
             ServerSettings { workers: 2, drain: Duration::from_secs(5), ..ServerSettings::default() };
         let server = http::start(listener, &wired.table, wired.surface, settings).unwrap();
@@ -80,6 +95,9 @@ impl World {
             routes: wired.table.all().map(|(method, path)| (method, path.to_owned())).collect(),
             office: wired.office,
             messenger: wired.messenger,
+            installer: wired.installer,
+            custodian: wired.custodian,
+            fakes: wired.fakes,
             webhooks: wired.webhooks,
             client: guiche_app::web::client()
                 .redirect(reqwest::redirect::Policy::none())
@@ -112,6 +130,7 @@ impl World {
             ("RATE_LIMIT_ADDRESS", "0"),
             ("RATE_LIMIT_ACCOUNT", "0"),
             ("RATE_LIMIT_LOGIN", "0"),
+            ("RATE_LIMIT_LNURL", "0"),
         ]
         .into();
         variables.extend(extra.iter().copied());
@@ -162,6 +181,9 @@ pub(crate) struct TestApp {
     pub(crate) client: reqwest::Client,
     office: Office,
     pub(crate) messenger: Messenger,
+    pub(crate) installer: Option<Installer>,
+    pub(crate) custodian: Custodian,
+    pub(crate) fakes: Option<Arc<Fakes>>,
     pub(crate) webhooks: Arc<Webhooks>,
     shutdown: Shutdown,
     parts: Option<(RunningServer, Workers, Database)>,
@@ -195,6 +217,12 @@ impl TestApp {
     pub(crate) fn start_office(&mut self) {
         let (_, workers, _) = self.parts.as_mut().unwrap();
         self.office.start(workers);
+    }
+
+    /// From now on setups are worked on.
+    pub(crate) fn start_installer(&mut self) {
+        let (_, workers, _) = self.parts.as_mut().unwrap();
+        self.installer.as_ref().unwrap().start(workers);
     }
 
     /// What the office does by itself every few seconds.

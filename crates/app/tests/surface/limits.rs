@@ -16,7 +16,12 @@ fn limited(address: Option<(u32, u32)>, account: Option<(u32, u32)>) -> (TestSer
         seconds: seconds.try_into().unwrap(),
     };
     let setup = Setup {
-        rates: RateLimits { address: address.map(rate), account: account.map(rate), login: None },
+        rates: RateLimits {
+            address: address.map(rate),
+            account: account.map(rate),
+            login: None,
+            lnurl: None,
+        },
         trusted: vec!["127.0.0.1/32"],
         clock: Arc::new(move || Duration::from_secs(shown.load(Ordering::Relaxed))),
         ..Setup::default()

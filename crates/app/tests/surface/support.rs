@@ -45,7 +45,7 @@ impl Default for Setup {
         let shutdown = Shutdown::default();
         Self {
             table: toys(),
-            rates: RateLimits { address: None, account: None, login: None },
+            rates: RateLimits { address: None, account: None, login: None, lnurl: None },
             trusted: Vec::new(),
             timeouts: Timeouts::default(),
             settings: ServerSettings {

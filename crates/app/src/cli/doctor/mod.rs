@@ -2,6 +2,7 @@
 //! directory, migrates nothing, and starts no database.
 
 mod database;
+mod lightning;
 mod machine;
 mod provider;
 mod report;
@@ -54,6 +55,7 @@ async fn examine(config: &Config) -> Report {
     report.add(machine::password_cost(config.bcrypt_cost));
     report.extend(database::examine(config).await);
     report.add(provider::provider(config).await);
+    report.extend(lightning::hosts(config).await);
     report
 }
 

@@ -1,6 +1,7 @@
 //! A configuration is judged by what it refuses.
 
 mod databases;
+mod lightning;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -191,22 +192,12 @@ fn what_the_file_may_not_say() {
             "guiche_config = 'x'",
             "guiche_config in the configuration file is not a setting: it says where this file is",
         ),
-        ("voltage_api_key = 'x'", "voltage_api_key in the configuration file is not supported yet"),
         ("[http]\nlisten = 'x'", "http in the configuration file is not a setting"),
         ("bcrypt_cost = true", "bcrypt_cost in the configuration file must be text, a number or a list"),
         ("a = 1\njwt_secret_key = 'do not show", "guiche.toml is not TOML (around line 2)"),
     ] {
         assert_eq!(refusals(&with_file(&[], text)), [expected], "{text}");
     }
-}
-
-#[test]
-fn parts_that_are_not_built_yet_warn_in_the_environment() {
-    let config = Config::parse(&sources(&[("VOLTAGE_API_KEY", "x"), ("HOME", "/root")])).unwrap();
-    assert_eq!(
-        config.warnings,
-        ["VOLTAGE_API_KEY has no effect: this build does not have the part it belongs to"]
-    );
 }
 
 #[test]

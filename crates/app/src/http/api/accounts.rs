@@ -3,32 +3,44 @@
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use guiche_kernel::{Caller, Epoch};
 use guiche_users::{Accounts, PresentedPassword, Tokens, UserError};
 
 use super::SignedIn;
-use super::dto::{LoginBody, LoginForm, Me, PasswordBody, RefreshBody, RegisterBody, Registered, TokenPair};
+use super::dto::{
+    LoginBody, LoginForm, Me, PasswordBody, PreferHeader, RefreshBody, RegisterBody, Registered, TokenPair,
+};
+use super::lightning::SetupDesk;
 use super::refusals;
 use crate::http::boundary::Surface;
 use crate::http::context::{RequestContext, set_user};
-use crate::http::extract::{Json, Login};
+use crate::http::extract::{Json, Login, Prefer};
 use crate::http::problem::ApiError;
 use crate::require;
 
-/// Registers an account.
-#[utoipa::path(post, path = "/api/v1/auth/register", tag = "accounts", request_body = RegisterBody, responses(
+/// Registers an account, and begins the setup of its Lightning address if one is asked for. Whatever becomes of that, the
+/// account is registered; the answer waits for it as long as `Prefer: wait=` says.
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "accounts", params(PreferHeader), request_body = RegisterBody, responses(
     (status = 201, body = Registered, description = "registered"),
     refusals::Register,
 ))]
 pub(in crate::http) async fn register(
     accounts: Data<Accounts>,
     surface: Data<Surface>,
+    desk: Data<SetupDesk>,
     context: RequestContext,
+    prefer: Prefer,
     body: Json<RegisterBody>,
 ) -> Result<HttpResponse, ApiError> {
     surface.limits.count_registration(context.client)?;
-    let (email, password) = require!(body.into_inner(), email, password)?;
+    let RegisterBody { lightning_address, .. } = &*body;
+    let (wanted, (email, password)) =
+        (lightning_address.clone(), require!(body.into_inner(), email, password)?);
+    let wanted = desk.parse(wanted.as_deref())?;
     let account = accounts.register(&email, password).await?;
-    Ok(HttpResponse::Created().json(Registered::from(account)))
+    let caller = Caller { user_id: account.id, epoch: Epoch::FIRST };
+    let setup = desk.welcome(caller, wanted, prefer).await;
+    Ok(HttpResponse::Created().json(Registered::new(account, setup)))
 }
 
 /// Signs in: the OAuth2 password form, or JSON.
@@ -112,9 +124,11 @@ pub(in crate::http) async fn change_password(
 ))]
 pub(in crate::http) async fn me(
     accounts: Data<Accounts>,
+    desk: Data<SetupDesk>,
     SignedIn(caller): SignedIn,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(Me::from(accounts.me(&caller).await?)))
+    let account = accounts.me(&caller).await?;
+    Ok(HttpResponse::Ok().json(Me::new(account, desk.address(caller).await?)))
 }
 
 fn signed_in(request: &HttpRequest, tokens: Tokens) -> HttpResponse {

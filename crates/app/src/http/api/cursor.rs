@@ -25,6 +25,17 @@ pub(super) fn decode(word: &str) -> Option<Cursor> {
     plausible.then_some(Cursor { created_at, id: TicketId::new(Uuid::from_slice(id).ok()?) })
 }
 
+/// The word for a row's number.
+pub(super) fn encode_number(number: i64) -> String {
+    URL_SAFE_NO_PAD.encode(number.to_be_bytes())
+}
+
+/// The number that a word stands for; `None` when it is none of ours.
+pub(super) fn decode_number(word: &str) -> Option<i64> {
+    let bytes = URL_SAFE_NO_PAD.decode(word).ok()?;
+    Some(i64::from_be_bytes(bytes.try_into().ok()?)).filter(|number| *number > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -44,6 +55,16 @@ mod tests {
             if let Some(cursor) = decode(&word) {
                 prop_assert_eq!(encode(&cursor), word);
             }
+        }
+    }
+
+    #[test]
+    fn a_number_survives_and_nothing_else_is_one() {
+        for number in [1, 42, i64::MAX] {
+            assert_eq!(decode_number(&encode_number(number)), Some(number));
+        }
+        for word in ["", "x", &encode_number(0), &encode_number(-1), "AAAAAAAAAAAB="] {
+            assert_eq!(decode_number(word), None, "{word}");
         }
     }
 

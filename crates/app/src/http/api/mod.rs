@@ -1,14 +1,16 @@
-//! `/api/v1`: accounts, operations, tickets. A handler takes a request apart, calls one use case, and writes the answer.
+//! `/api/v1`: accounts, operations, tickets, Lightning addresses. A handler takes a request apart, calls one use case, and writes the answer.
 
 pub(super) mod accounts;
 mod caller;
 mod cursor;
 pub mod dev;
 pub mod dto;
+pub(super) mod lightning;
 pub mod live;
 pub(super) mod operations;
 pub mod pushes;
-mod refusals;
+pub(super) mod refusals;
+pub mod stores;
 pub(super) mod tickets;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use guiche_users::Accounts;
 
 use super::routes::RouteTable;
 use crate::catalogue::RememberedCatalogue;
+use crate::lightning::Desk;
 
 pub use caller::{SignedIn, SignedInUntil};
 
@@ -32,6 +35,8 @@ pub struct UseCases {
     pub catalogue: Arc<RememberedCatalogue>,
     /// Live status.
     pub stage: Arc<live::Stage>,
+    /// The setup of Lightning addresses, where it is on.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// The routes with their use cases.
@@ -42,6 +47,7 @@ pub fn routes(use_cases: UseCases) -> RouteTable {
         .state(use_cases.tickets)
         .state(use_cases.catalogue)
         .state(use_cases.stage)
+        .state(Arc::new(lightning::SetupDesk(use_cases.desk)))
 }
 
 /// The routes alone, as the documentation needs them.
@@ -64,4 +70,9 @@ pub(super) fn table() -> RouteTable {
         .post("/api/v1/tickets/{id}/invoice", tickets::fresh_invoice)
         .post("/api/v1/tickets/{id}/cancel", tickets::cancel)
         .post("/api/v1/tickets/{id}/payment-proof", tickets::payment_proof)
+        .post("/api/v1/lightning/setup", lightning::begin)
+        .get("/api/v1/lightning/setup", lightning::get)
+        .delete("/api/v1/lightning/setup", lightning::remove)
+        .post("/api/v1/lightning/setup/retry", lightning::retry)
+        .get("/api/v1/lightning/setup/log", lightning::log)
 }

@@ -25,7 +25,7 @@ const PATH: &[Code] = &[Code::NotFound];
 
 macro_rules! refusals {
     ($($name:ident: [$($shared:ident),+] $($code:ident),*;)+) => {$(
-        pub(super) enum $name {}
+        pub(in crate::http) enum $name {}
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -54,6 +54,15 @@ refusals! {
         IdempotencyKeyInUse, InvoiceCreationFailed, PaymentProviderUnavailable;
     CancelTicket: [ANY, LOGIN, PATH] TicketNotFound, InvalidTicketState, PaymentProviderUnavailable;
     ProvePayment: [ANY, BODY, LOGIN, PATH] TicketNotFound, InvalidFields;
+    BeginSetup: [ANY, BODY, LOGIN] NotFound, AddressTaken, SetupInProgress, SetupAlreadyComplete, InvalidFields,
+        SetupFailed, SetupProviderUnavailable;
+    GetSetup: [ANY, LOGIN] NotFound;
+    RetrySetup: [ANY, LOGIN] NotFound, SetupNotFound, AddressTaken, SetupInProgress, SetupAlreadyComplete,
+        NothingToRetry, SetupFailed, SetupProviderUnavailable;
+    RemoveSetup: [ANY, LOGIN] NotFound, SetupNotFound, SetupInProgress, NodeHasFunds;
+    ListSetupLog: [ANY, LOGIN] MalformedRequest, NotFound;
+    PushBtcPay: [ANY, BODY] Unauthorized, NotFound, SetupProviderUnavailable;
+    Lnurl: [ANY, PATH];
     PushSpark: [ANY, BODY] Unauthorized, NotFound;
     PayInvoice: [ANY, PATH] MalformedRequest, InvalidTicketState;
 }

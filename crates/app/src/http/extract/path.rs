@@ -42,6 +42,7 @@ fn code_of(pattern: &str) -> Code {
     let resource = pattern.strip_prefix("/api/v1/").and_then(|rest| rest.split('/').next());
     match resource {
         Some("tickets") => Code::TicketNotFound,
+        Some("lightning") => Code::SetupNotFound,
         Some("operations") => Code::OperationNotFound,
         Some(_) | None => Code::NotFound,
     }

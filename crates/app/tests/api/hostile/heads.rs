@@ -16,6 +16,7 @@ async fn methods_that_a_path_does_not_have() {
         }
         methods.push("OPTIONS");
         methods.sort_unstable();
+        methods.dedup();
         let allow = methods.join(", ");
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "BREW", "get"] {
             if methods.contains(&method) {
@@ -66,7 +67,10 @@ async fn paths_whose_ids_are_none() {
         "01942138-0f80-7c3a-8d5e-0123456789ag",
         &long,
     ];
-    let routes = scene.app.routes.iter().filter(|(_, path)| path.contains('{') && path != "/docs/{file:.*}");
+    // Wallets are told in their own way, and stores by their signature: see their own tests.
+    let others = ["/docs/", "/webhooks/", "/lnurlp/", "/.well-known/"];
+    let ours = |path: &str| path.contains('{') && !others.iter().any(|other| path.starts_with(other));
+    let routes = scene.app.routes.iter().filter(|(_, path)| ours(path));
     let mut count = 0;
     for (method, pattern) in routes {
         count += 1;

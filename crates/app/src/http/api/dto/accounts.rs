@@ -1,11 +1,14 @@
 //! Accounts and sessions on the wire.
 
 use guiche_kernel::Timestamp;
+use guiche_lightning_setup::{LightningAddress, Setup, SetupError};
 use guiche_users::{Account, Tokens};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use super::WelcomeDto;
 
 /// A new account.
 #[derive(Deserialize, ToSchema)]
@@ -17,11 +20,32 @@ pub struct RegisterBody {
     /// 10 to 72 bytes, and not one of the common ones.
     #[schema(required = true, value_type = String, format = Password)]
     pub password: Option<SecretString>,
+    /// A Lightning address to be set up at once: as in `POST /lightning/setup`.
+    #[schema(required = false, value_type = String, example = "ana")]
+    pub lightning_address: Option<String>,
+}
+
+/// A new account.
+#[derive(Serialize, ToSchema)]
+pub struct Registered {
+    #[serde(flatten)]
+    account: AccountDto,
+    /// What became of the Lightning address; only when one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    lightning_setup: Option<WelcomeDto>,
+}
+
+impl Registered {
+    /// With what became of the setup, if one was begun.
+    pub fn new(account: Account, setup: Option<Result<Setup, SetupError>>) -> Self {
+        Self { account: account.into(), lightning_setup: setup.map(WelcomeDto::from) }
+    }
 }
 
 /// An account.
 #[derive(Serialize, ToSchema)]
-pub struct Registered {
+pub struct AccountDto {
     id: Uuid,
     email: String,
     #[serde(with = "time::serde::rfc3339")]
@@ -29,7 +53,7 @@ pub struct Registered {
     created_at: Timestamp,
 }
 
-impl From<Account> for Registered {
+impl From<Account> for AccountDto {
     fn from(account: Account) -> Self {
         let email = account.email.as_str().to_owned();
         Self { id: account.id.as_uuid(), email, created_at: account.created_at }
@@ -40,15 +64,16 @@ impl From<Account> for Registered {
 #[derive(Serialize, ToSchema)]
 pub struct Me {
     #[serde(flatten)]
-    account: Registered,
+    account: AccountDto,
     /// Where the account receives Lightning payments; `null` until that is set up.
     #[schema(required = true)]
     lightning_address: Option<String>,
 }
 
-impl From<Account> for Me {
-    fn from(account: Account) -> Self {
-        Self { account: account.into(), lightning_address: None }
+impl Me {
+    /// With the address, if there is one.
+    pub fn new(account: Account, address: Option<LightningAddress>) -> Self {
+        Self { account: account.into(), lightning_address: address.map(|address| address.to_string()) }
     }
 }
 

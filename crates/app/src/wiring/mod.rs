@@ -1,5 +1,8 @@
 //! The one place that knows every adapter: it turns a configuration into the parts that serve.
 
+mod hosts;
+mod lightning;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,8 +26,11 @@ use crate::fail_points::FailPoints;
 use crate::health::{Check, Finding, Health, State};
 use crate::http::api::live::Stage;
 use crate::http::api::pushes::SparkPushes;
+use crate::http::api::stores::StoreMessages;
 use crate::http::api::{self, UseCases};
+use crate::http::lnurl::Counter;
 use crate::http::{self, Limits, RouteTable, ServerSettings, Surface, Timeouts};
+use crate::lightning::{Custodian, Fakes, Installer};
 use crate::live::{Live, StreamBounds};
 use crate::observed::Observations;
 use crate::reload::KeyFiles;
@@ -51,6 +57,12 @@ pub struct Wired {
     pub office: Office,
     /// What tells others; it rests until it is started.
     pub messenger: Messenger,
+    /// What makes the steps of setups, where the setup is on; it rests until it is started.
+    pub installer: Option<Installer>,
+    /// What looks after sealed values and the audit trail; it rests until it is started.
+    pub custodian: Custodian,
+    /// The providers of the setup, where they are played.
+    pub fakes: Option<Arc<Fakes>>,
     /// The providers' keys that are read again when the process is told so.
     pub key_files: KeyFiles,
     /// Events out, for whoever takes its steps one by one.
@@ -117,9 +129,11 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
     let hasher = hasher(config, Arc::clone(&randomness))?;
     let database = Database::open(config).await?;
     let stores = &database.stores;
-    let webhooks = telling::assemble(config, stores, vault, &outside)?;
+    let webhooks = telling::assemble(config, stores, Arc::clone(&vault), &outside)?;
     // A missing key would be noticed by whoever waits for an event, in silence.
     webhooks.check_secrets().await.map_err(sealing::explained)?;
+    let lightning = lightning::lightning(config, stores, &vault, &outside).await?;
+    let custodian = Custodian::new(stores.sealed_columns(), vault, stores.audit_trail());
 
     let accounts = Accounts::new(
         AccountPorts { store: stores.users(), hasher, signer, clock: Arc::clone(&clock), randomness },
@@ -144,7 +158,7 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
         limits: Limits::new(config.http.limits, &monotonic()),
         timeouts: Timeouts::default(),
     };
-    let health = Health::new(shutdown.clone(), Arc::clone(&clock))
+    let mut health = Health::new(shutdown.clone(), Arc::clone(&clock))
         .with("database", Arc::new(DatabaseCheck(stores.clone())))
         .with("migrations", Arc::new(MigrationsCheck(stores.clone())))
         .with("payments", payments.seen);
@@ -165,14 +179,41 @@ pub async fn wire(config: &Config, shutdown: &Shutdown, world: World) -> Result<
     };
     let messenger = Messenger::new(Arc::clone(&webhooks));
 
-    let table = http::routes()
-        .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets, catalogue, stage }))
+    let desk = lightning.as_ref().map(|lightning| Arc::clone(&lightning.desk));
+    let mut table = http::routes()
+        .merge(api::routes(UseCases { accounts: Arc::new(accounts), tickets, catalogue, stage, desk }))
         .merge(payments.routes)
-        .merge(api::pushes::routes(pushes))
-        .state(Arc::new(health))
-        .state(Arc::new(shutdown.clone()));
-    let key_files = payments.key_files;
-    Ok(Wired { table, surface: Arc::new(surface), workers, office, messenger, key_files, webhooks, database })
+        .merge(api::pushes::routes(pushes));
+    let mut key_files = payments.key_files;
+    let (mut installer, mut fakes) = (None, None);
+    if let Some(lightning) = lightning {
+        let messages =
+            StoreMessages { desk: Arc::clone(&lightning.desk), lnurl: Arc::clone(&lightning.lnurl) };
+        table = table
+            .merge(http::lnurl::routes(Counter { lnurl: lightning.lnurl }))
+            .merge(api::stores::routes(messages));
+        for (name, seen) in lightning.seen {
+            health = health.with(name, seen);
+        }
+        key_files.extend(lightning.key_files);
+        (installer, fakes) = (Some(lightning.installer), lightning.fakes);
+    }
+    if let Some(fakes) = fakes.clone() {
+        workers.spawn(|stop| fakes.keep(stop));
+    }
+    Ok(Wired {
+        table: table.state(Arc::new(health)).state(Arc::new(shutdown.clone())),
+        surface: Arc::new(surface),
+        workers,
+        office,
+        messenger,
+        installer,
+        custodian,
+        fakes,
+        key_files,
+        webhooks,
+        database,
+    })
 }
 
 /// The window alone, for a command beside the server: it asks the same provider and keeps the same books.

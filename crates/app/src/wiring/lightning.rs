@@ -1,0 +1,75 @@
+//! The setup of Lightning addresses, put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use guiche_adapter_postgres::PgStores;
+use guiche_kernel::{BoxError, SecretVault};
+use guiche_lightning_setup::lnurl::{Lnurl, LnurlPorts, LnurlSettings};
+use guiche_lightning_setup::{Policy, SetupPlace, SetupPorts, Setups};
+
+use super::World;
+use super::hosts::{HostPorts, hosts};
+use crate::config::{Config, LightningSetup};
+use crate::lightning::{Desk, Fakes, Installer, Journal};
+use crate::observed::Observations;
+use crate::reload::KeyFiles;
+
+/// One satoshi: stores with a node of another kind make no invoice below it.
+const MIN_MSAT: u64 = 1_000;
+/// 0.1 BTC: what a node of the smallest kind could ever receive at once.
+const MAX_MSAT: u64 = 10_000_000_000;
+/// Wallets cut a comment, or refuse it, by this (LUD-12).
+const COMMENT_CHARS: u16 = 255;
+const INVOICE_LIVES: Duration = Duration::from_secs(15 * 60);
+
+/// The parts, where the setup is on.
+pub(super) struct Lightning {
+    pub(super) desk: Arc<Desk>,
+    pub(super) lnurl: Arc<Lnurl>,
+    pub(super) installer: Installer,
+    pub(super) seen: [(&'static str, Arc<Observations>); 2],
+    pub(super) key_files: KeyFiles,
+    pub(super) fakes: Option<Arc<Fakes>>,
+}
+
+/// The parts; `None` where the setup is off.
+pub(super) async fn lightning(
+    config: &Config,
+    stores: &PgStores,
+    vault: &Arc<dyn SecretVault>,
+    world: &World,
+) -> Result<Option<Lightning>, BoxError> {
+    let LightningSetup::On(settings) = &config.lightning else { return Ok(None) };
+    let HostPorts { nodes, wallets, stores: shops, gateway, currency, seen, key_files, fakes } =
+        hosts(config, settings, world).await?;
+    let World { clock, randomness, .. } = world.clone();
+    let journal = Journal::new(stores.setups());
+    let ports = SetupPorts {
+        store: journal.clone(),
+        nodes,
+        wallets,
+        stores: shops,
+        vault: Arc::clone(vault),
+        clock: Arc::clone(&clock),
+        randomness,
+    };
+    let place = SetupPlace { domains: settings.domains.clone(), public_url: settings.public_url.clone() };
+    let setups = Setups::new(ports, Policy::default(), place);
+    let ports = LnurlPorts { book: stores.address_book(), gateway, clock: Arc::clone(&clock) };
+    let lnurl = Arc::new(Lnurl::new(
+        ports,
+        LnurlSettings {
+            domains: settings.domains.clone(),
+            public_url: settings.public_url.clone(),
+            min_msat: MIN_MSAT,
+            max_msat: MAX_MSAT,
+            comment_chars: COMMENT_CHARS,
+            expiry: INVOICE_LIVES,
+            currency,
+        },
+    ));
+    let installer = Installer::new(setups.clone(), journal, Arc::clone(&lnurl), clock);
+    let desk = Arc::new(Desk::new(setups, &installer));
+    Ok(Some(Lightning { desk, lnurl, installer, seen, key_files, fakes }))
+}
