@@ -3,6 +3,7 @@
 mod custody;
 mod failures;
 mod messages;
+mod metrics;
 mod neighbours;
 mod setups;
 mod wallets;
