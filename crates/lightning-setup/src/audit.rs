@@ -20,7 +20,7 @@ pub struct AuditRow {
     /// Which.
     pub setup: SetupId,
     /// What was done: `setup_begun`, `setup_completed`, `setup_failed`, `setup_needs_attention`, `teardown_begun`,
-    /// `teardown_completed`, `repaired`, `adopted`, `resolved`.
+    /// `teardown_completed`, `repaired`, `adopted`, `resolved`, `seed_shown`.
     pub operation: String,
     /// Whether a store existed then.
     pub btcpay_configured: bool,

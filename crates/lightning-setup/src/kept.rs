@@ -5,7 +5,7 @@ use guiche_kernel::SealError;
 use crate::document::{Document as _, Wallet};
 use crate::operators::DriftError;
 use crate::service::Setups;
-use crate::{Seed, Setup, SetupId, Step, StepRecord, WalletPassword, journal_place};
+use crate::{Amendment, Seed, Setup, SetupId, Step, StepRecord, WalletPassword, journal_place};
 
 /// The wallet of an attempt, as the journal kept it.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct WalletSecrets {
 
 impl Setups {
     /// The wallets of all attempts of a setup, undone ones included, in their order. For an operator who is to bring back
-    /// what a node held; the audit trail does not tell of it.
+    /// what a node held. Where any opens the audit trail tells that it was shown, before it is.
     ///
     /// # Errors
     /// [`DriftError::UnknownSetup`], [`DriftError::Store`].
@@ -37,7 +37,11 @@ impl Setups {
         let found = self.ports.store.get(setup).await?.ok_or(DriftError::UnknownSetup(setup))?;
         let stored = |record: &&StepRecord| record.step == Step::SeedStored;
         let kept = found.journal.iter().filter(stored).filter_map(|record| self.kept_wallet(&found, record));
-        Ok(kept.collect())
+        let kept: Vec<KeptWallet> = kept.collect();
+        if kept.iter().any(|wallet| wallet.secrets.is_ok()) {
+            self.ports.store.amend(&Amendment::SeedShown { setup }, self.now()).await?;
+        }
+        Ok(kept)
     }
 
     fn kept_wallet(&self, setup: &Setup, record: &StepRecord) -> Option<KeptWallet> {

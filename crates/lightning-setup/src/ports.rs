@@ -176,6 +176,11 @@ pub enum Amendment {
         /// Its attempt and step.
         record: StepRecord,
     },
+    /// Somebody is about to see the seeds of this setup. Nothing of the setup changes.
+    SeedShown {
+        /// The setup.
+        setup: SetupId,
+    },
 }
 
 /// Addresses as strangers see them, and their invoices.

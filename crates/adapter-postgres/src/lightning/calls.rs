@@ -153,6 +153,13 @@ sql_call! {
 }
 
 sql_call! {
+    pub(super) struct ShowSeed = "note_lightning_seed_shown" {
+        id: Uuid => SqlUuid,
+        now: Timestamp => Timestamptz,
+    } -> ()
+}
+
+sql_call! {
     pub(super) struct ActiveAddress = "active_lightning_address" {
         address: String => Text,
     } -> (SqlUuid, Text)

@@ -13,7 +13,7 @@ use guiche_lightning_setup::{
 
 use super::PgLightning;
 use super::calls::{self, Adopt, Claim, ClaimOne, Close, Complete, Find, ListLog, ListSetups};
-use super::calls::{Record, Repair, Resolve, Rest, RollBack, TearDown};
+use super::calls::{Record, Repair, Resolve, Rest, RollBack, ShowSeed, TearDown};
 use super::rows::{LogRow, Reading, setup, setups, word};
 use crate::schema::lightning_setup_readings as readings;
 
@@ -187,6 +187,7 @@ impl SetupStore for PgLightning {
                 };
                 self.worker.run(call).await
             }
+            Amendment::SeedShown { setup } => self.worker.run(ShowSeed { id: setup.as_uuid(), now }).await,
         };
         done.map(drop)
     }

@@ -276,6 +276,7 @@ async fn nobody_reads_changes_retries_or_deletes_anothers_setup() {
         format!("SELECT claim_lightning_setup('{setup}', now(), now())"),
         "SELECT claim_lightning_setups(now(), now(), 10)".to_owned(),
         format!("SELECT repair_lightning_setup('{setup}', 'mine', 'mine', now())"),
+        format!("SELECT note_lightning_seed_shown('{setup}', now())"),
         format!("SELECT end_lightning_setup('{setup}', 'removed', now())"),
         format!("SELECT complete_lightning_setup('{setup}', 1, 'n', 's', NULL, NULL, now())"),
         "SELECT list_lightning_setups(NULL, 10)".to_owned(),

@@ -97,7 +97,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
         webhook_standing append_lightning_setup_log lightning_fault_text list_lightning_setups claim_lightning_setups
         claim_lightning_setup hold_lightning_setup record_lightning_setup roll_back_lightning_setup
         complete_lightning_setup end_lightning_setup close_lightning_setup rest_lightning_setup resolve_lightning_orphan
-        adopt_lightning_orphan repair_lightning_setup keep_lightning_invoice note_lightning_delivery prune_lightning",
+        adopt_lightning_orphan repair_lightning_setup note_lightning_seed_shown keep_lightning_invoice
+        note_lightning_delivery prune_lightning",
     ),
     // Triggers need no privilege to run.
     ("nobody", "refuse ticket_is_whole watch_invoice unwatch_invoice tell_ticket_changed tell_sessions_ended"),

@@ -309,6 +309,7 @@ impl SetupStore for MemorySetupStore {
             Amendment::Resolved { setup, .. } => (*setup, "resolved"),
             Amendment::Repaired { setup, .. } => (*setup, "repaired"),
             Amendment::Adopted { setup, .. } => (*setup, "adopted"),
+            Amendment::SeedShown { setup } => (*setup, "seed_shown"),
         };
         let row = state.rows.get_mut(&setup).ok_or(StoreError::Conflict)?;
         match amendment {
@@ -317,6 +318,7 @@ impl SetupStore for MemorySetupStore {
                 row.repair(node_id.as_ref(), store_id.as_ref(), now)?;
             }
             Amendment::Adopted { record, .. } => row.adopt(record, now)?,
+            Amendment::SeedShown { .. } => {}
         }
         state.append(setup, operation, None, now);
         Ok(())

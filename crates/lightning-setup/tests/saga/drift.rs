@@ -1,5 +1,6 @@
 //! The database against the providers, and what operators do about a difference.
 
+use guiche_kernel::Limit;
 use guiche_lightning_setup::drift::{Finding, Kind, Known};
 use guiche_lightning_setup::testing::Trouble;
 use guiche_lightning_setup::{
@@ -97,6 +98,12 @@ fn the_seed_comes_back_with_the_key_ring_also_when_its_node_is_gone() {
     now(world.setups.remove(citizen)).unwrap();
     world.run();
     assert_eq!(words(&world), before);
+    let log = now(world.setups.log(citizen, None, Limit::default())).unwrap();
+    assert_eq!(
+        log.iter().filter(|row| row.operation == "seed_shown").count(),
+        2,
+        "each time is told to its person"
+    );
     let nobody = SetupId::new(uuid::Uuid::from_u128(77));
     assert!(matches!(now(world.setups.wallets(nobody)), Err(DriftError::UnknownSetup(it)) if it == nobody));
 }

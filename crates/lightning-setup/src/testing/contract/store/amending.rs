@@ -107,6 +107,7 @@ pub async fn what_does_not_fit_is_not_amended(fixture: &impl SetupFixture) {
             "not active",
         ),
         (Amendment::Repaired { setup: nowhere, node_id, store_id }, "no such setup"),
+        (Amendment::SeedShown { setup: nowhere }, "no such setup"),
     ] {
         assert_conflict(&store.amend(&amendment, world.now()).await, why);
     }

@@ -108,12 +108,16 @@ pub async fn every_change_leaves_its_row(fixture: &impl SetupFixture) {
     };
     store.amend(&adopted, world.now()).await.expect("adopted");
     let needing = got(fixture, setup.id).await;
+    world.advance(Duration::from_secs(1));
+    store.amend(&Amendment::SeedShown { setup: setup.id }, world.now()).await.expect("noted");
+    assert_eq!(got(fixture, setup.id).await, needing, "nothing of the setup changes");
     let from = [SetupStatus::NeedsAttention];
     store.tear_down(caller, needing.id, &from, world.now()).await.expect("asked").expect("it stood there");
     let log = store.log(caller, None, limit(100)).await.expect("asked");
     let failure = fault().to_string();
     let expected = [
         ("teardown_begun", true, false, None),
+        ("seed_shown", true, false, None),
         ("adopted", true, false, None),
         ("teardown_completed", false, false, None),
         ("teardown_begun", true, true, None),
@@ -128,8 +132,8 @@ pub async fn every_change_leaves_its_row(fixture: &impl SetupFixture) {
     ];
     assert_eq!(log.iter().map(told).collect::<Vec<_>>(), expected);
     assert!(log.iter().all(|row| row.user_id == caller.user_id && row.setup == removed.id));
-    assert_eq!(log[10].created_at, closed_at, "to the microsecond");
-    assert_eq!(log.iter().map(|row| row.number).collect::<Vec<_>>(), (1..=12).rev().collect::<Vec<_>>());
+    assert_eq!(log[11].created_at, closed_at, "to the microsecond");
+    assert_eq!(log.iter().map(|row| row.number).collect::<Vec<_>>(), (1..=13).rev().collect::<Vec<_>>());
 }
 
 /// Reading, claiming, resting; being told that something runs, is taken, or stands elsewhere.
