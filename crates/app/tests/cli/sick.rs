@@ -48,6 +48,7 @@ sick_places! {
     a_provider_out_of_reach: "payment-provider", "failure", "does not answer";
     a_provider_in_trouble: "payment-provider", "warning", "its wallet is not open";
     a_provider_that_is_somebody_else: "payment-provider", "warning", "answers with 404";
+    a_node_host_out_of_reach: "lightning-setup", "failure", "does not answer";
 }
 
 #[test]
@@ -93,6 +94,19 @@ mod places {
         fs::set_permissions(&secrets, Permissions::from_mode(0o700)).unwrap();
         fs::write(secrets.join("jwt"), [0; 32]).unwrap();
         fs::set_permissions(secrets.join("jwt"), Permissions::from_mode(0o640)).unwrap();
+        doctor(&world)
+    }
+
+    pub(super) fn a_node_host_out_of_reach() -> Diagnosis {
+        let mut world = World::new();
+        for (name, value) in [
+            ("VOLTAGE_API_URL", format!("http://127.0.0.1:{}", free_port())),
+            ("VOLTAGE_API_KEY", "key".to_owned()),
+            ("BTCPAY_URL", format!("http://127.0.0.1:{}", free_port())),
+            ("BTCPAY_API_KEY", "key".to_owned()),
+        ] {
+            world.set(name, &value);
+        }
         doctor(&world)
     }
 

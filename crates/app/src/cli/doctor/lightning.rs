@@ -9,30 +9,28 @@ use crate::web;
 
 const CHECK: &str = "lightning-setup";
 
-pub(super) async fn hosts(config: &Config) -> Vec<Finding> {
+pub(super) async fn hosts(config: &Config) -> Finding {
     let LightningSetup::On(settings) = &config.lightning else {
-        let off = "off: VOLTAGE_API_URL and the rest of its set are not set";
-        return vec![Finding::ok(CHECK, off.to_owned())];
+        return Finding::ok(CHECK, "off: VOLTAGE_API_URL and the rest of its set are not set".to_owned());
     };
-    match &settings.hosts {
-        Hosts::Fakes => vec![Finding::ok(CHECK, "nodes and stores are played, and hold no money".to_owned())],
-        Hosts::Live(hosts) => {
-            let cure = "set VOLTAGE_API_URL to Voltage's interface, and see that it can be reached from here";
-            let nodes = answers("node-host", &hosts.voltage.url, cure).await;
+    let hosts = match &settings.hosts {
+        Hosts::Fakes => {
+            return Finding::ok(CHECK, "nodes and stores are played, and hold no money".to_owned());
+        }
+        Hosts::Live(hosts) => hosts,
+    };
+    let (nodes, stores) = (&hosts.voltage.url, &hosts.btcpay.url);
+    for (url, setting) in [(nodes, "VOLTAGE_API_URL"), (stores, "BTCPAY_URL")] {
+        if !answers(url).await {
             let cure =
-                "set BTCPAY_URL to the BTCPay Server, and see that it runs and can be reached from here";
-            vec![nodes, answers("store-host", &hosts.btcpay.url, cure).await]
+                format!("set {setting} to where it is, and see that it runs and can be reached from here");
+            return Finding::failure(CHECK, format!("{url} does not answer"), cure);
         }
     }
+    Finding::ok(CHECK, format!("{nodes} and {stores} answer"))
 }
 
-async fn answers(check: &'static str, url: &Url, cure: &'static str) -> Finding {
-    let answer = match web::client_for(url).timeout(PATIENCE).build() {
-        Ok(client) => client.get(url.clone()).send().await.map(drop),
-        Err(error) => Err(error),
-    };
-    match answer {
-        Ok(()) => Finding::ok(check, format!("{url} answers")),
-        Err(_) => Finding::failure(check, format!("{url} does not answer"), cure),
-    }
+async fn answers(url: &Url) -> bool {
+    let Ok(client) = web::client_for(url).timeout(PATIENCE).build() else { return false };
+    client.get(url.clone()).send().await.is_ok()
 }

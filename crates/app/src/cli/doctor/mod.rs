@@ -55,7 +55,7 @@ async fn examine(config: &Config) -> Report {
     report.add(machine::password_cost(config.bcrypt_cost));
     report.extend(database::examine(config).await);
     report.add(provider::provider(config).await);
-    report.extend(lightning::hosts(config).await);
+    report.add(lightning::hosts(config).await);
     report
 }
 
