@@ -11,6 +11,7 @@ mod doctor;
 mod failure;
 mod healthcheck;
 mod keys;
+mod lightning;
 mod migrate;
 mod moments;
 mod openapi;
@@ -87,6 +88,9 @@ enum Command {
     /// The audit trail of Lightning setups
     #[command(subcommand)]
     Audit(audit::Command),
+    /// The nodes and stores of Lightning addresses, against what the providers have
+    #[command(subcommand)]
+    Lightning(lightning::Command),
     /// Ask the provider about unpaid invoices, whatever their age
     Reconcile(reconcile::Options),
     /// Money that must go back
@@ -132,6 +136,7 @@ fn dispatch(command: &Command, given: &Given) -> Result<(), Failure> {
         Command::Users(command) => users::run(command, given),
         Command::Keys(command) => keys::run(command, given),
         Command::Audit(command) => audit::run(command, given),
+        Command::Lightning(command) => lightning::run(command, given),
         Command::Reconcile(options) => reconcile::run(options, given),
         Command::Refunds(command) => refunds::run(command, given),
         Command::Completions(options) => completions::run(options),

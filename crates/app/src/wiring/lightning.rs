@@ -6,14 +6,15 @@ use std::time::Duration;
 use guiche_adapter_postgres::PgStores;
 use guiche_kernel::{BoxError, SecretVault};
 use guiche_lightning_setup::lnurl::{Lnurl, LnurlPorts, LnurlSettings};
-use guiche_lightning_setup::{Policy, SetupPlace, SetupPorts, Setups};
+use guiche_lightning_setup::{Policy, SetupPlace, SetupPorts, SetupStore, Setups};
 
 use super::World;
 use super::hosts::{HostPorts, hosts};
-use crate::config::{Config, LightningSetup};
+use crate::config::{Config, LightningSettings, LightningSetup};
 use crate::lightning::{Desk, Fakes, Installer, Journal};
 use crate::observed::Observations;
 use crate::reload::KeyFiles;
+use crate::sealing;
 
 /// One satoshi: stores with a node of another kind make no invoice below it.
 const MIN_MSAT: u64 = 1_000;
@@ -41,21 +42,11 @@ pub(super) async fn lightning(
     world: &World,
 ) -> Result<Option<Lightning>, BoxError> {
     let LightningSetup::On(settings) = &config.lightning else { return Ok(None) };
-    let HostPorts { nodes, wallets, stores: shops, gateway, currency, seen, key_files, fakes } =
-        hosts(config, settings, world).await?;
-    let World { clock, randomness, .. } = world.clone();
+    let hosts = hosts(config, settings, world).await?;
+    let clock = Arc::clone(&world.clock);
     let journal = Journal::new(stores.setups());
-    let ports = SetupPorts {
-        store: journal.clone(),
-        nodes,
-        wallets,
-        stores: shops,
-        vault: Arc::clone(vault),
-        clock: Arc::clone(&clock),
-        randomness,
-    };
-    let place = SetupPlace { domains: settings.domains.clone(), public_url: settings.public_url.clone() };
-    let setups = Setups::new(ports, Policy::default(), place);
+    let setups = use_cases(settings, journal.clone(), &hosts, vault, world);
+    let HostPorts { gateway, currency, seen, key_files, fakes, .. } = hosts;
     let ports = LnurlPorts { book: stores.address_book(), gateway, clock: Arc::clone(&clock) };
     let lnurl = Arc::new(Lnurl::new(
         ports,
@@ -72,4 +63,49 @@ pub(super) async fn lightning(
     let installer = Installer::new(setups.clone(), journal, Arc::clone(&lnurl), clock);
     let desk = Arc::new(Desk::new(setups, &installer));
     Ok(Some(Lightning { desk, lnurl, installer, seen, key_files, fakes }))
+}
+
+/// The use cases alone, and what they need as long as they are used.
+pub struct SetupsBeside {
+    /// The use cases.
+    pub setups: Setups,
+    /// The providers, where this process plays them.
+    pub fakes: Option<Arc<Fakes>>,
+}
+
+/// The use cases alone, for a command beside the server; `None` where the setup is off.
+///
+/// # Errors
+/// When the providers' settings make no sense, or nobody can play them.
+pub async fn setups(
+    config: &Config,
+    stores: &PgStores,
+    world: &World,
+) -> Result<Option<SetupsBeside>, BoxError> {
+    let LightningSetup::On(settings) = &config.lightning else { return Ok(None) };
+    let vault = sealing::vault(config, &world.randomness)?;
+    let hosts = hosts(config, settings, world).await?;
+    let setups = use_cases(settings, stores.setups(), &hosts, &vault, world);
+    Ok(Some(SetupsBeside { setups, fakes: hosts.fakes }))
+}
+
+fn use_cases(
+    settings: &LightningSettings,
+    store: Arc<dyn SetupStore>,
+    hosts: &HostPorts,
+    vault: &Arc<dyn SecretVault>,
+    world: &World,
+) -> Setups {
+    let World { clock, randomness, .. } = world.clone();
+    let ports = SetupPorts {
+        store,
+        nodes: Arc::clone(&hosts.nodes),
+        wallets: Arc::clone(&hosts.wallets),
+        stores: Arc::clone(&hosts.stores),
+        vault: Arc::clone(vault),
+        clock,
+        randomness,
+    };
+    let place = SetupPlace { domains: settings.domains.clone(), public_url: settings.public_url.clone() };
+    Setups::new(ports, Policy::default(), place)
 }

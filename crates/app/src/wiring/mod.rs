@@ -3,6 +3,8 @@
 mod hosts;
 mod lightning;
 
+pub use lightning::{SetupsBeside, setups};
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod healthcheck;
 mod keys;
+mod lightning;
 mod operations;
 mod proxy;
 mod refunds;

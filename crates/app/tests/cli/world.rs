@@ -85,6 +85,12 @@ impl World {
         Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
+    /// Has the server of this world delete something of a citizen's.
+    pub(crate) fn delete(&self, path: &str, token: &str) {
+        let (status, answer) = ask(self, Method::DELETE, path, Some(token), None);
+        assert!((200..300).contains(&status), "{path}: {status} {answer}");
+    }
+
     /// Starts a server, and returns at once.
     pub(crate) fn spawn(&self) -> Server {
         let number = self.logs.fetch_add(1, Ordering::Relaxed);

@@ -86,6 +86,10 @@ impl<'a> Call<'a> {
         Self { method: Method::PUT, ..Self::get(path) }
     }
 
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
+    }
+
     pub(crate) fn by(self, citizen: &'a Citizen) -> Self {
         Self { citizen: Some(citizen), ..self }
     }

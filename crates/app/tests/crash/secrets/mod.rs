@@ -2,6 +2,7 @@
 //! problem document or dump of the database, in whatever spelling; nor in what commands print, but for the one line in which
 //! a new secret is shown.
 
+mod addresses;
 mod canaries;
 mod citizens;
 mod commands;
@@ -20,6 +21,7 @@ use crate::cluster::Cluster;
 use crate::office::{Call, Office, Refusals};
 use crate::process::{App, START, World};
 use crate::support::any;
+use addresses::Hosts;
 use canaries::{Canaries, Place};
 use citizens::Wallet;
 use gateway::Gateway;
@@ -124,6 +126,7 @@ impl Scene {
         look_through(&mut self.canaries, self.world.sayings(), &self.shown);
         let refused = self.refusals.text();
         assert!(refused.contains("invoice_creation_failed") && self.metrics.contains("provider_"));
+        assert!(self.metrics.contains("lightning_setup_rollbacks_total"), "no setup was undone");
         for (named, text) in
             [("PostgreSQL's log", &log), ("a refusal", &refused), ("the metrics", &self.metrics)]
         {
@@ -150,11 +153,22 @@ fn look_through(canaries: &mut Canaries, sayings: Vec<(String, String)>, shown: 
 /// Looks through the database: everything but the forms, where the canaries must be.
 async fn look_into(canaries: &mut Canaries, books: &Books) {
     let tables = dump::tables(books).await;
-    for table in ["users", "refresh_tokens", "tickets", "invoices", "outbox", "webhook_endpoints"] {
+    for table in [
+        "users",
+        "refresh_tokens",
+        "tickets",
+        "invoices",
+        "outbox",
+        "webhook_endpoints",
+        "lightning_addresses",
+        "lightning_setup_steps",
+        "lightning_setup_log",
+    ] {
         assert!(tables.iter().any(|known| known == table), "{table}: {tables:?}");
     }
     let dump = dump::dump(books).await;
     assert!(dump.contains("canary-") && dump.contains("lnbcrt"), "nothing was dumped");
+    assert!(dump.contains("canary-name@") && dump.contains("teardown_completed"), "no address was dumped");
     assert!(dump::forms(books).await.contains("39053344705"), "the forms hold what they are for");
     canaries.look(Place::Database, "the database", &dump);
 }
@@ -163,6 +177,7 @@ async fn look_into(canaries: &mut Canaries, books: &Books) {
 async fn no_secret_is_told_on_a_server_with_passwords() {
     let mut scene = Scene::new().await;
     let gateway = Gateway::start(&mut scene.world, &mut scene.canaries).await;
+    let hosts = Hosts::start(&mut scene.world, &mut scene.canaries).await;
     let old = in_base64(&mut scene.canaries, "the old key of what is sealed");
     let new = in_base64(&mut scene.canaries, "the new key of what is sealed");
     scene.world.set("SERVICE_ENCRYPTION_KEYS", &format!("old:{old}"));
@@ -176,8 +191,11 @@ async fn no_secret_is_told_on_a_server_with_passwords() {
         citizens::tickets(&office, &Wallet::Gateway(&gateway.fake), canaries, citizen).await;
         gateway.troubles(&office, citizen).await;
         gateway.pushes(&office, canaries).await;
+        hosts.life(&office, canaries, citizen).await;
     })
     .await;
+    hosts.commands(&scene.world).await;
+    scene.canaries.look(Place::Open, "an answer about addresses", &hosts.answers.text());
     receivers.told(&mut scene, 1).await;
     commands::look(&scene, &email).await;
     scene.look_into_the_database().await;
@@ -206,10 +224,13 @@ async fn no_secret_is_told_on_the_private_server() {
     let app = world.ready().await;
     let refusals = Refusals::default();
     let office = app.office().recording(&refusals);
+    let mut answers = String::new();
     citizens::account(&office, &mut canaries, async |canaries, citizen| {
         citizens::tickets(&office, &Wallet::Stub, canaries, citizen).await;
+        answers = addresses::played(&office, &world, canaries, citizen).await.text();
     })
     .await;
+    canaries.look(Place::Open, "an answer about addresses", &answers);
     look_into(&mut canaries, &Books::of(&world).await).await;
     app.signal("TERM");
     let ended = app.ended(START).await;
