@@ -4,9 +4,10 @@
 //! One process at a time plays, on addresses that are written down beside the ledgers; other processes of the same data
 //! directory use those, and one of them takes over when the first is gone.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,7 +53,10 @@ impl Fakes {
     /// When the directory or the ledgers cannot be used.
     pub async fn start(data_dir: &Path, clock: Arc<dyn Clock>) -> io::Result<Arc<Self>> {
         let directory = data_dir.join("fakes");
-        fs::create_dir_all(&directory)?;
+        // The ledgers hold seeds and macaroons: of play money, and still nobody else's business.
+        fs::create_dir_all(data_dir)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
         let (tries, pause) = STARTING;
         let mut left = tries;
         loop {
