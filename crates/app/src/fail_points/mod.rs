@@ -1,5 +1,6 @@
 //! Named moments at which a test makes this process stop for ever, to kill it there: before and after every call of a port
-//! that opens, settles, watches or delivers. Only in builds with the feature `fail-points`, which refuse production.
+//! that opens, settles, watches or delivers, and that makes or undoes the steps of a setup. Only in builds with the feature
+//! `fail-points`, which refuse production.
 //!
 //! The variable `FAIL_POINTS` names a directory. A file `armed` in it, with the words `<point> <nth> <name of the round>`,
 //! arms one point; it may come and change while the process runs. Whoever reaches the point for the nth time writes the name
@@ -7,121 +8,20 @@
 //!
 //! `FAIL_POINTS_PLANT` makes the process worse than it is, so that the test can show that it would notice: see [`Plant`].
 
+mod point;
+mod setups;
 mod tickets;
 mod webhooks;
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use guiche_lightning_setup::SetupPorts;
 use guiche_tickets::TicketPorts;
 use guiche_webhooks::WebhookPorts;
 
-/// The calls around which there are points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Call {
-    /// An idempotency key is claimed.
-    Claim,
-    /// The provider issues an invoice.
-    Issue,
-    /// A ticket is stored with its invoice, its event and its claim.
-    Open,
-    /// A ticket is read.
-    Find,
-    /// The provider is asked about an invoice.
-    Status,
-    /// A transaction is opened.
-    Begin,
-    /// A ticket's row is locked.
-    Lock,
-    /// What changed of a ticket is written.
-    Save,
-    /// Events are added to a commit.
-    Push,
-    /// The commit.
-    Commit,
-    /// Looks that are due are leased; after it only when there were some.
-    ClaimLooks,
-    /// The next looks are set.
-    Reschedule,
-    /// Deliveries are ordered for events; after it only when there were some.
-    FanOut,
-    /// Deliveries that are due are leased; after it only when there were some.
-    ClaimDeliveries,
-    /// An event is sent.
-    Send,
-    /// How an attempt ended is written down.
-    Record,
-}
-
-impl Call {
-    /// All of them, in the order in which a ticket's life meets them.
-    pub const ALL: [Self; 16] = [
-        Self::Claim,
-        Self::Issue,
-        Self::Open,
-        Self::Find,
-        Self::Status,
-        Self::Begin,
-        Self::Lock,
-        Self::Save,
-        Self::Push,
-        Self::Commit,
-        Self::ClaimLooks,
-        Self::Reschedule,
-        Self::FanOut,
-        Self::ClaimDeliveries,
-        Self::Send,
-        Self::Record,
-    ];
-
-    /// Port and method.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Claim => "store.claim",
-            Self::Issue => "gateway.issue",
-            Self::Open => "store.open",
-            Self::Find => "store.find",
-            Self::Status => "gateway.status",
-            Self::Begin => "store.begin",
-            Self::Lock => "tx.lock",
-            Self::Save => "tx.save",
-            Self::Push => "outbox.push",
-            Self::Commit => "tx.commit",
-            Self::ClaimLooks => "store.claim_looks",
-            Self::Reschedule => "store.reschedule",
-            Self::FanOut => "deliveries.fan_out",
-            Self::ClaimDeliveries => "deliveries.claim",
-            Self::Send => "sender.send",
-            Self::Record => "deliveries.record",
-        }
-    }
-}
-
-/// A moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Point {
-    /// Around which call.
-    pub call: Call,
-    /// Whether the call has been made.
-    pub is_after: bool,
-}
-
-impl Point {
-    /// Every point there is.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Call::ALL.into_iter().flat_map(|call| [false, true].map(|is_after| Self { call, is_after }))
-    }
-}
-
-impl fmt::Display for Point {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let side = if self.is_after { "after" } else { "before" };
-        write!(f, "{}.{side}", self.call.as_str())
-    }
-}
+pub use self::point::{Call, Part, Point};
 
 /// Mistakes that somebody could make around a port. (Those that somebody could make in SQL are planted into the database.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,15 +34,24 @@ pub enum Plant {
     RecordedBeforeSent,
     /// The provider is asked for an invoice under a fresh key at every attempt.
     FreshKeyAtEveryAttempt,
+    /// Nothing is written down before a node is ordered.
+    NodeWithoutIntent,
+    /// After an unanswered call its provider is not asked what became of it: nothing, it is believed.
+    RepeatedWithoutAsking,
+    /// A node counts as deleted before its host was told to.
+    UndoneBeforeDeleted,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::AcknowledgedBeforeStored,
         Self::EventsAfterCommit,
         Self::RecordedBeforeSent,
         Self::FreshKeyAtEveryAttempt,
+        Self::NodeWithoutIntent,
+        Self::RepeatedWithoutAsking,
+        Self::UndoneBeforeDeleted,
     ];
 
     /// Its name.
@@ -153,6 +62,9 @@ impl Plant {
             Self::EventsAfterCommit => "events-after-commit",
             Self::RecordedBeforeSent => "recorded-before-sent",
             Self::FreshKeyAtEveryAttempt => "fresh-key-at-every-attempt",
+            Self::NodeWithoutIntent => "node-without-intent",
+            Self::RepeatedWithoutAsking => "repeated-without-asking",
+            Self::UndoneBeforeDeleted => "undone-before-deleted",
         }
     }
 }
@@ -188,6 +100,12 @@ impl FailPoints {
     #[must_use]
     pub fn around_webhooks(self: &Arc<Self>, ports: WebhookPorts) -> WebhookPorts {
         webhooks::around(self, ports)
+    }
+
+    /// Puts the points around the ports of setups.
+    #[must_use]
+    pub fn around_setups(self: &Arc<Self>, ports: SetupPorts) -> SetupPorts {
+        setups::around(self, ports)
     }
 
     fn has(&self, plant: Plant) -> bool {

@@ -11,6 +11,8 @@ use guiche_lightning_setup::{Policy, SetupPlace, SetupPorts, SetupStore, Setups}
 use super::World;
 use super::hosts::{HostPorts, hosts};
 use crate::config::{Config, LightningSettings, LightningSetup};
+#[cfg(feature = "fail-points")]
+use crate::fail_points::FailPoints;
 use crate::lightning::{Desk, Fakes, Installer, Journal};
 use crate::observed::Observations;
 use crate::reload::KeyFiles;
@@ -106,6 +108,8 @@ fn use_cases(
         clock,
         randomness,
     };
+    #[cfg(feature = "fail-points")]
+    let ports = FailPoints::from_environment().around_setups(ports);
     let place = SetupPlace { domains: settings.domains.clone(), public_url: settings.public_url.clone() };
     Setups::new(ports, Policy::default(), place)
 }

@@ -65,6 +65,10 @@ impl Books {
         self.0.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
 
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
+        self.0.query(sql, &[]).await.unwrap()
+    }
+
     /// Every ticket by its id.
     pub(crate) async fn entries(&self) -> BTreeMap<String, Entry> {
         let rows = self.0.query(ENTRIES, &[]).await.unwrap();

@@ -11,10 +11,12 @@
     reason = "helpers of tests fail and report like tests"
 )]
 
+mod addresses;
 mod books;
 mod clients;
 mod cluster;
 mod first_start;
+mod hosts;
 mod kills;
 mod live;
 mod office;
@@ -24,6 +26,7 @@ mod refusals;
 mod reloading;
 mod retries;
 mod secrets;
+mod setups;
 mod sharing;
 mod support;
 mod telling;

@@ -8,9 +8,10 @@ use guiche_app::fail_points::Plant;
 use crate::audit::Violation;
 use crate::books::Books;
 use crate::cluster::Cluster;
+use crate::hosts::Hosts;
 use crate::office::Call;
 use crate::process::{App, World};
-use crate::provider::Provider;
+use crate::provider::{self, Provider};
 use crate::receiver::Receiver;
 use crate::support::eventually;
 
@@ -26,6 +27,7 @@ pub(crate) struct Lab {
     pub(crate) books: Books,
     pub(crate) provider: Provider,
     pub(crate) receiver: Receiver,
+    pub(crate) hosts: Hosts,
     /// How many keys were used: each must lead to one ticket.
     pub(crate) requests: usize,
     patience: Duration,
@@ -39,6 +41,7 @@ impl Lab {
         let cluster = Cluster::new().await;
         let mut world = cluster.migrated_world().await;
         let (provider, receiver) = (Provider::start(), Receiver::start().await);
+        let hosts = Hosts::start(provider::played);
         let directory = world.path().to_str().unwrap().to_owned();
         for (name, value) in [
             ("SPARK_MODE", "live"),
@@ -51,13 +54,16 @@ impl Lab {
         ] {
             world.set(name, value);
         }
+        for (name, value) in hosts.settings() {
+            world.set(name, &value);
+        }
         let added = world.run(&["webhooks", "add", "--url", &receiver.url]).await;
         assert_eq!(added.code, Some(0), "{added:?}");
         let app = world.ready().await;
         app.office().register(CITIZEN).await;
         let books = cluster.books().await;
         let patience = PATIENCE;
-        Self { app, books, provider, receiver, requests: 0, patience, world, _cluster: cluster }
+        Self { app, books, provider, receiver, hosts, requests: 0, patience, world, _cluster: cluster }
     }
 
     /// Whether a build with fail points starts in production: the one thing that it must never do.
@@ -85,6 +91,11 @@ impl Lab {
     /// For a lab in which something may never come to rest.
     pub(crate) fn be_impatient(&mut self) {
         self.patience = PATIENCE_WITH_A_PLANT;
+    }
+
+    /// How long everything may take to come to rest.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub(crate) fn is_impatient(&self) -> bool {

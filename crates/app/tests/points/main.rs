@@ -1,5 +1,5 @@
-//! The real program, killed at every named point of opening, settling, watching and delivering, again and again on one
-//! database, with the provider in a process of its own. After each kill it is started again, and the books must agree: every
+//! The real program, killed at every named point of opening, settling, watching and delivering, and of setting up addresses,
+//! again and again on one database, with the providers in processes of their own. After each kill it is started again, and the books must agree: every
 //! acknowledged ticket exists, what the provider was paid is paid here, once, and every event is told under one id.
 //!
 //! `POINTS_SEED=<seed>` repeats the order of the points, the moments and the workload. Then mistakes that somebody could make
@@ -13,12 +13,16 @@
     reason = "helpers of tests fail and report like tests"
 )]
 
+#[path = "../crash/addresses.rs"]
+mod addresses;
 #[expect(dead_code, reason = "shared with the other crash tests")]
 #[path = "../crash/books.rs"]
 mod books;
 #[expect(dead_code, reason = "shared with the other crash tests")]
 #[path = "../crash/cluster.rs"]
 mod cluster;
+#[path = "../crash/hosts.rs"]
+mod hosts;
 #[expect(dead_code, reason = "shared with the other crash tests")]
 #[path = "../crash/office.rs"]
 mod office;
@@ -36,11 +40,12 @@ mod provider;
 mod receiver;
 mod report;
 mod round;
+mod setups;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use guiche_app::fail_points::Point;
+use guiche_app::fail_points::{Part, Point};
 
 use crate::lab::Lab;
 use crate::report::Tally;
@@ -55,16 +60,28 @@ const FEWEST_KILLS: usize = 5;
 const TOLD_EVERY: usize = 32;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(provider::COMMAND) {
-        provider::serve();
-        return ExitCode::SUCCESS;
+    match std::env::args().nth(1).as_deref() {
+        Some(provider::COMMAND) => {
+            provider::serve();
+            return ExitCode::SUCCESS;
+        }
+        Some(which @ (hosts::NODES | hosts::STORES)) => {
+            hosts::play(which);
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     let given = std::env::var("POINTS_SEED").ok().map(|seed| seed.parse().unwrap());
     let seed = given.unwrap_or_else(any);
     println!("POINTS_SEED={seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let is_fine = runtime.block_on(async {
-        Lab::is_refused_in_production().await && kill_everywhere(seed).await && planted::all(seed).await
+        let parts = parts();
+        Lab::is_refused_in_production().await
+            && (!parts.contains(&Part::Money) || kill_everywhere(seed).await)
+            && (!parts.contains(&Part::Setups)
+                || setups::kill_everywhere(seed, FEWEST_KILLS.min(kills_a_point())).await)
+            && planted::all(seed, &parts).await
     });
     if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -104,13 +121,23 @@ async fn kill_everywhere(seed: u64) -> bool {
     neglected.is_empty()
 }
 
+/// All of them; `POINTS_ONLY` names one, for whoever works on it.
+fn parts() -> Vec<Part> {
+    match std::env::var("POINTS_ONLY").as_deref() {
+        Ok("money") => vec![Part::Money],
+        Ok("setups") => vec![Part::Setups],
+        Ok(other) => panic!("POINTS_ONLY must be money or setups, and is {other:?}"),
+        Err(_) => vec![Part::Money, Part::Setups],
+    }
+}
+
 fn kills_a_point() -> usize {
     std::env::var("POINTS_KILLS").map_or(KILLS_A_POINT, |kills| kills.parse().unwrap())
 }
 
 /// Every point so often, in an order of chance.
 fn shuffled(chance: &mut Chance) -> Vec<Point> {
-    let mut points: Vec<_> = Point::all().flat_map(|point| vec![point; kills_a_point()]).collect();
+    let mut points: Vec<_> = Point::of(Part::Money).flat_map(|point| vec![point; kills_a_point()]).collect();
     for last in (1..points.len()).rev() {
         points.swap(last, chance.index(last + 1).unwrap());
     }

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use guiche_app::fail_points::{Call, Plant, Point};
+use guiche_app::fail_points::{Call, Part, Plant, Point};
 
 use crate::audit::Violation;
 use crate::lab::Lab;
 use crate::round::Round;
+use crate::setups::{SetupRound, Tally};
 use crate::support::Chance;
 
 /// So many kills a mistake may survive.
@@ -36,7 +37,7 @@ const fn before(call: Call) -> Point {
     Point { call, is_after: false }
 }
 
-const MISTAKES: [Mistake; 8] = [
+const MISTAKES: [Mistake; 12] = [
     // Three more guards would each hold alone: the row's lock, the trigger that counts versions, the index that allows one
     // payment event. All of them go, so that the compare-and-set is what is missing.
     Mistake {
@@ -102,13 +103,47 @@ const MISTAKES: [Mistake; 8] = [
         how: How::InTheProgram(Plant::FreshKeyAtEveryAttempt),
         at: after(Call::Issue),
     },
+    Mistake {
+        name: Plant::NodeWithoutIntent.as_str(),
+        how: How::InTheProgram(Plant::NodeWithoutIntent),
+        at: after(Call::CreateNode),
+    },
+    Mistake {
+        name: Plant::RepeatedWithoutAsking.as_str(),
+        how: How::InTheProgram(Plant::RepeatedWithoutAsking),
+        at: after(Call::CreateStore),
+    },
+    Mistake {
+        name: Plant::UndoneBeforeDeleted.as_str(),
+        how: How::InTheProgram(Plant::UndoneBeforeDeleted),
+        at: before(Call::DeleteNode),
+    },
+    Mistake {
+        name: "a-setup's-lease-never-ends",
+        how: How::InTheDatabase(
+            &[
+                (
+                    "claim_lightning_setups",
+                    "leased_until = p_leased_until",
+                    "leased_until = p_leased_until + interval '1 year'",
+                ),
+                (
+                    "record_lightning_setup",
+                    "leased_until = p_leased_until",
+                    "leased_until = p_leased_until + interval '1 year'",
+                ),
+            ],
+            "",
+        ),
+        at: after(Call::FindNodes),
+    },
 ];
 
-/// Whether all were noticed.
-pub(crate) async fn all(seed: u64) -> bool {
+/// Whether all of those parts were noticed.
+pub(crate) async fn all(seed: u64, parts: &[Part]) -> bool {
     let mut unnoticed = Vec::new();
     println!("{:<36} at", "planted mistake");
-    for mistake in &MISTAKES {
+    for mistake in MISTAKES.iter().filter(|mistake| parts.contains(&mistake.at.call.part())) {
         let point = mistake.at.to_string();
         let verdict = match mistake.survives(&mut Chance::of(seed)).await {
             Some((round, Violation(what))) => format!("noticed after kill {}: {what}", round + 1),
@@ -126,6 +161,13 @@ pub(crate) async fn all(seed: u64) -> bool {
 }
 
 impl Mistake {
+    fn round(&self, number: usize) -> Round {
+        match self.name {
+            "settled-without-compare-and-set" => Round::of_races(number, self.at),
+            _ => Round::plain(number, self.at),
+        }
+    }
+
     /// After how many rounds, and by what, it was noticed.
     async fn survives(&self, chance: &mut Chance) -> Option<(usize, Violation)> {
         let plant = match &self.how {
@@ -141,11 +183,14 @@ impl Mistake {
             lab.books.run(more).await;
         }
         for number in 0..ROUNDS {
-            let round = match self.name {
-                "settled-without-compare-and-set" => Round::of_races(number, self.at),
-                _ => Round::plain(number, self.at),
+            let lived = match self.at.call.part() {
+                Part::Setups => {
+                    let round = SetupRound::plain(number, self.at);
+                    lab.live_through_setup(&round, &Tally::default()).await.map(drop)
+                }
+                Part::Money => lab.live_through(&self.round(number), chance).await.map(drop),
             };
-            if let Err(violation) = lab.live_through(&round, chance).await {
+            if let Err(violation) = lived {
                 return Some((number, violation));
             }
         }

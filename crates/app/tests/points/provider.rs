@@ -23,6 +23,13 @@ pub(crate) fn serve() {
     });
 }
 
+/// This program under another command.
+pub(crate) fn played(command: &str) -> Command {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.arg(command);
+    program
+}
+
 /// The running process.
 pub(crate) struct Provider {
     child: Child,
@@ -32,8 +39,7 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) fn start() -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let mut child = command.arg(COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = played(COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let http = guiche_app::web::client().no_proxy().build().unwrap();

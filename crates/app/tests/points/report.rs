@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use guiche_app::fail_points::Point;
+use guiche_app::fail_points::{Part, Point};
 
 use crate::round::Lived;
 
@@ -36,7 +36,7 @@ impl Tally {
     /// The points at which too few kills say anything.
     pub(crate) fn neglected(&self, fewest: usize) -> Vec<String> {
         let kills = |point: &Point| self.points.get(point).map_or(0, |at| at.kills);
-        Point::all().filter(|point| kills(point) < fewest).map(|point| point.to_string()).collect()
+        Point::of(Part::Money).filter(|point| kills(point) < fewest).map(|point| point.to_string()).collect()
     }
 
     pub(crate) fn table(&self, took: Duration) -> String {
@@ -52,7 +52,7 @@ impl Tally {
             table,
             "{kills} kills at {} of {} points and {} more after the start, {tickets} tickets, {} s",
             self.points.values().filter(|at| at.kills > 0).count(),
-            Point::all().count(),
+            Point::of(Part::Money).count(),
             self.again,
             took.as_secs()
         )

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use guiche_app::fail_points::{Call as Port, Point};
+use guiche_app::fail_points::{Call as Port, Part, Point};
 
 use crate::audit::{Violation, ensure};
 use crate::lab::{CITIZEN, Lab};
@@ -92,8 +92,9 @@ impl Round {
             | Port::Status
             | Port::Send
             | Port::Record => 3,
+            _ => 1,
         };
-        let everywhere: Vec<_> = Point::all().collect();
+        let everywhere: Vec<_> = Point::of(Part::Money).collect();
         let again_at = chance.index(4 * everywhere.len()).and_then(|index| everywhere.get(index).copied());
         let (nth, is_shared) = (1 + chance.below(most), chance.below(4) == 0);
         // Each process counts for itself, and gets a share of the passings.
@@ -234,7 +235,7 @@ impl Lab {
         Ok(request)
     }
 
-    async fn is_hit_within(&self, round: usize, within: Duration) -> bool {
+    pub(crate) async fn is_hit_within(&self, round: usize, within: Duration) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < within {
             if self.is_hit(round) {
