@@ -13,6 +13,7 @@
     reason = "helpers of tests fail and report like tests"
 )]
 
+#[expect(dead_code, reason = "shared with the other crash tests")]
 #[path = "../crash/addresses.rs"]
 mod addresses;
 #[expect(dead_code, reason = "shared with the other crash tests")]

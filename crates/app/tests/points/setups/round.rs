@@ -24,9 +24,9 @@ const AGAIN: usize = 1_000_000;
 /// More than the saga tries to undo a step.
 const ALWAYS: u32 = 50;
 /// Every so many rounds in which a setup fails, what it left cannot be undone.
-const GIVEN_UP_EVERY: u64 = 4;
-/// The most kills of one round.
-const MOST_KILLS: u64 = 5;
+const GIVEN_UP_EVERY: u64 = 5;
+/// The most kills of one round besides the first.
+const MOST_MORE_KILLS: u64 = 4;
 /// So many calls ahead the process that goes on is killed in its turn.
 const LOOKS_AHEAD: usize = 3;
 
@@ -57,23 +57,22 @@ impl Path {
     /// The calls on it, in order.
     const fn calls(self) -> &'static [Port] {
         match self {
-            Self::Made => {
-                calls![CreateNode Node GenerateSeed InitWallet IsServing BakeMacaroon CreateStore ConnectNode
-                ReachesNode RegisterWebhook Complete]
-            }
-            Self::AnswersLost => {
-                calls![CreateNode FindNodes Node GenerateSeed InitWallet IsServing BakeMacaroon
-                CreateStore FindStores ConnectNode ReachesNode RegisterWebhook FindWebhooks Complete]
-            }
-            Self::Undone | Self::GivenUp => {
-                calls![CreateNode Node GenerateSeed InitWallet IsServing BakeMacaroon
-                CreateStore ConnectNode ReachesNode RegisterWebhook RollBack DisconnectNode FindStores DeleteStore
-                FindNodes DeleteNode Close]
-            }
-            Self::TornDown => {
-                calls![Holdings FindWebhooks DeleteWebhook DisconnectNode FindStores DeleteStore FindNodes
-                DeleteNode Close]
-            }
+            Self::Made => calls![
+                CreateNode Node GenerateSeed InitWallet IsServing BakeMacaroon CreateStore ConnectNode ReachesNode
+                RegisterWebhook Complete
+            ],
+            Self::AnswersLost => calls![
+                CreateNode FindNodes Node GenerateSeed InitWallet IsServing BakeMacaroon CreateStore FindStores
+                ConnectNode ReachesNode RegisterWebhook FindWebhooks Complete
+            ],
+            Self::Undone | Self::GivenUp => calls![
+                CreateNode Node GenerateSeed InitWallet IsServing BakeMacaroon CreateStore ConnectNode ReachesNode
+                RegisterWebhook RollBack DisconnectNode FindStores DeleteStore FindNodes DeleteNode Close
+            ],
+            Self::TornDown => calls![
+                Holdings FindWebhooks DeleteWebhook DisconnectNode FindStores DeleteStore FindNodes Node Holdings
+                DeleteNode Close
+            ],
         }
     }
 }
@@ -137,7 +136,13 @@ impl SetupRound {
         let path = leading[chance.index(leading.len()).unwrap()];
         // Whoever asks for the teardown meets the first; its runner the second.
         let most = if point.call == Port::Holdings { 2 } else { 1 };
-        Self { number, point, nth: 1 + chance.below(most), path, more_kills: chance.below(MOST_KILLS) }
+        Self {
+            number,
+            point,
+            nth: 1 + chance.below(most),
+            path,
+            more_kills: 1 + chance.below(MOST_MORE_KILLS),
+        }
     }
 
     /// Straight to the point, and killed there once.
