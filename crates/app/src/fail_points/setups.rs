@@ -31,7 +31,7 @@ struct Pointed<P: ?Sized> {
     points: Arc<FailPoints>,
 }
 
-impl<P: ?Sized> Pointed<P> {
+impl<P: Send + Sync + ?Sized> Pointed<P> {
     async fn around<T: Send>(&self, call: Call, work: impl Future<Output = T> + Send) -> T {
         self.points.around(call, work).await
     }

@@ -1,5 +1,6 @@
 //! The setup of Lightning addresses, against both providers as they are played in development, with their faults on demand.
 
+mod breaker;
 mod custody;
 mod failures;
 mod messages;

@@ -79,6 +79,7 @@ impl Round {
         let kinds = [Journey::Confirmed, Journey::Watched, Journey::PaidLater];
         let mut journeys = kinds.to_vec();
         journeys.extend(chance.index(2 * kinds.len()).and_then(|index| kinds.get(index)));
+        #[expect(clippy::wildcard_enum_match_arm, reason = "setups have rounds of their own")]
         let most = match point.call {
             // These are called all the time: the first passing is before anything has happened.
             Port::ClaimLooks | Port::FanOut | Port::ClaimDeliveries if !point.is_after => 12,

@@ -7,7 +7,7 @@ use super::SETUP;
 use crate::support::{PASSWORD, TestApp, User, text};
 
 /// Asks, and works in the hands of the test until the answer is there.
-async fn ask_and_work(app: &TestApp, user: &User, path: &str) -> crate::client::Answer {
+pub(super) async fn ask_and_work(app: &TestApp, user: &User, path: &str) -> crate::client::Answer {
     let call = app.post(path).token(&user.token).header("prefer", "wait=25");
     let call = if path == SETUP { call.body(&json!({ "lightning_address": "ana" })) } else { call };
     let asking = call.send();

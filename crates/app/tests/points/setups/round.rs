@@ -179,9 +179,10 @@ impl Lab {
         }
         self.prepare_faults(round.path).await;
         self.arm(&round.point.to_string(), round.nth, round.number);
-        let call = match round.path {
-            Path::TornDown => Call::delete(SETUP).by(&person),
-            _ => begin(&person, &address, 0),
+        let call = if round.path == Path::TornDown {
+            Call::delete(SETUP).by(&person)
+        } else {
+            begin(&person, &address, 0)
         };
         let asking = office.ask(call);
         let killing = async {
