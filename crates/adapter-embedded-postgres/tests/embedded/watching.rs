@@ -141,11 +141,13 @@ async fn an_orphan_without_process_and_watcher_is_shared_by_the_next_start() {
     let world = World::new();
     let mut holder = world.hold();
     let pid: u32 = holder.ready().parse().unwrap();
-    kill("STOP", &format!("-{}", world.watcher()));
-    kill("KILL", &waiting_part(&world).await.to_string());
-    kill("KILL", &world.watcher().to_string());
+    let (watcher, waiting) = (world.watcher(), waiting_part(&world).await);
+    kill("STOP", &format!("-{watcher}"));
+    kill("KILL", &waiting.to_string());
+    kill("KILL", &watcher.to_string());
     holder.kill();
-    kill("CONT", &pid.to_string());
+    // Everybody who is left, the one that waits for the lock included: stopped, it would keep it.
+    kill("CONT", &format!("-{watcher}"));
     let server = world.start().await;
     assert_eq!(ask(&server, "SELECT 1").await, "1");
     assert_eq!(world.postmaster(), pid);
