@@ -13,6 +13,7 @@ mod paying;
 mod reading;
 mod replicas;
 mod rotation;
+mod setups;
 mod starting;
 mod storm;
 mod watching;
@@ -27,7 +28,7 @@ use crate::results::Results;
 const CALLS: [&str; 6] = ["operations", "login", "get", "list", "open", "confirm"];
 /// All, in their order. Those that open tickets come after those that read: what was opened is watched for minutes, and the
 /// watcher's work would be counted as theirs.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 16] = [
     "operations",
     "login",
     "get",
@@ -42,17 +43,18 @@ pub(crate) const NAMES: [&str; 15] = [
     "claim",
     "payments",
     "replicas",
+    "setups",
     "start",
 ];
 
-/// Measured once, however often others are: a hundred payments and more are a repetition in themselves.
-const ONCE: &str = "payments";
+/// Measured once, however often others are: a hundred payments or setups and more are a repetition in themselves.
+const ONCE: [&str; 2] = ["payments", "setups"];
 
 /// How many measurements there will be; calls are measured at both numbers of connections.
 pub(crate) fn steps(options: &Options) -> u64 {
     let repeat = u64::from(options.repeat());
     let of = |name: &&str| match *name {
-        ONCE => 1,
+        once if ONCE.contains(&once) => 1,
         call if CALLS.contains(&call) => repeat * 2,
         _ => repeat,
     };
@@ -80,6 +82,7 @@ pub(crate) async fn run(bench: &Bench<'_>, results: &mut Results) -> Result<(), 
             "claim" => results.figures.push(claiming::run(bench).await?),
             "payments" => results.figures.extend(noticing::run(bench).await?),
             "replicas" => results.figures.extend(replicas::run(bench).await?),
+            "setups" => results.figures.extend(setups::run(bench).await?),
             "start" => results.figures.extend(starting::run(bench)?),
             unknown => return Err(format!("there is no scenario {unknown}").into()),
         }
