@@ -49,7 +49,7 @@ impl PgOptions {
 }
 
 /// The half of a connection that somebody has to drive.
-pub(crate) type BareConnection = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+type BareConnection = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 /// Makes connections of one login.
 #[derive(Clone)]

@@ -3,9 +3,8 @@
 //! Nothing that was bound or stored may appear in an error's text: PostgreSQL puts row contents into DETAIL, which is
 //! never read here, and typed values into a few messages, which are replaced.
 
-use deadpool::managed::PoolError;
-use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
+use diesel_async::pooled_connection::deadpool::PoolError;
 use guiche_kernel::StoreError;
 
 /// The database cannot be used as configured. Each variant is one clear line for whoever starts the server.
@@ -234,14 +233,18 @@ pub(crate) fn breaks_connection(error: &Error) -> bool {
     }
 }
 
-pub(crate) fn pool_error(error: PoolError<ConnectionError>) -> StoreError {
+pub(crate) fn pool_error(error: PoolError) -> StoreError {
     StoreError::Unavailable(match error {
         PoolError::Timeout(_) => fault("no connection was free or could be made in time", None),
-        PoolError::Backend(refusal) => fault("no connection could be made", Some(&refusal.to_string())),
+        PoolError::Backend(refusal) => connection_fault(&refusal),
         PoolError::Closed => fault("the connection pool is closed", None),
         PoolError::NoRuntimeSpecified => fault("the connection pool has no runtime", None),
         PoolError::PostCreateHook(_) => fault("a new connection was refused", None),
     })
+}
+
+fn connection_fault(refusal: &diesel_async::pooled_connection::PoolError) -> guiche_kernel::BoxError {
+    fault("no connection could be made", Some(&refusal.to_string()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod error;
 mod forgetting;
 mod inspection;
 mod lightning;
-mod link;
 mod migrate;
 mod notifications;
 mod operations;

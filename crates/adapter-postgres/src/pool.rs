@@ -4,31 +4,35 @@
 //! case (a dropped transaction, a cancelled call) it is taken out of the pool and closed, so that its locks go at once and
 //! nobody inherits the identity that was set on it.
 //!
-//! A connection has no task of its own: whoever awaits an answer moves its bytes (see [`Link`]).
+//! A connection is driven by a task. That task lives on the runtime where the pool was made, and not on the one of the
+//! request that happened to need the connection first: a server's threads may each have a runtime, be busy, and end one
+//! by one, while the connection serves requests of the others.
 
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{Object, Pool, PoolConfig, QueueMode, Timeouts};
-use diesel::QueryResult;
+use deadpool::managed::{PoolConfig, Timeouts};
+use diesel::{ConnectionError, ConnectionResult, QueryResult};
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use guiche_kernel::StoreError;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio::time::error::Elapsed;
 
 use crate::connect::Connector;
 use crate::error::{breaks_connection, pool_error, store_error};
-use crate::link::{Link, Links};
 use crate::{ConnectError, PgOptions};
 
 /// The connections of one login.
 #[derive(Clone)]
 pub(crate) struct PgPool {
-    pool: Pool<Links>,
+    pool: Pool<AsyncPgConnection>,
     connector: Connector,
     home: Handle,
     wait_timeout: Duration,
@@ -36,23 +40,28 @@ pub(crate) struct PgPool {
 }
 
 impl PgPool {
-    /// A pool; nothing is connected yet. The present runtime watches over its sockets and MUST outlive it.
+    /// A pool; nothing is connected yet. The present runtime drives its connections and MUST outlive it.
     pub(crate) fn try_new(
         url: &SecretString,
         size: usize,
         options: &PgOptions,
     ) -> Result<Self, ConnectError> {
         let connector = Connector::serving(url, options)?;
+        let mut manager = ManagerConfig::default();
+        // The other methods cost a round trip per checkout; a closed connection is noticed without one.
+        manager.recycling_method = RecyclingMethod::Fast;
         let home = Handle::try_current().map_err(|refusal| ConnectError::Pool(refusal.into()))?;
+        let (for_manager, for_driver) = (connector.clone(), home.clone());
+        manager.custom_setup = Box::new(move |_| connected(for_manager.clone(), for_driver.clone()).boxed());
+        // The text of the connection stays in the connector.
+        let manager = AsyncDieselConnectionManager::new_with_config("", manager);
         let mut config = PoolConfig::new(size.max(1));
         config.timeouts = Timeouts {
             wait: Some(options.wait_timeout),
             create: Some(options.connect_timeout),
             recycle: Some(options.connect_timeout),
         };
-        // Whoever was used last: its server process still has everything at hand.
-        config.queue_mode = QueueMode::Lifo;
-        let pool = Pool::builder(Links::new(connector.clone(), home.clone()))
+        let pool = Pool::builder(manager)
             .config(config)
             .runtime(Runtime::Tokio1)
             .build()
@@ -97,7 +106,7 @@ impl PgPool {
         async move { self.lease().await?.run(query).await }.boxed()
     }
 
-    /// The runtime that watches over the sockets, for what must not end with a request.
+    /// The runtime that drives the connections, for what must not end with a request.
     pub(crate) const fn home(&self) -> &Handle {
         &self.home
     }
@@ -122,9 +131,21 @@ impl PgPool {
     }
 }
 
+/// A new connection, driven by the given runtime. Given up when nobody waits for it any more.
+async fn connected(connector: Connector, home: Handle) -> ConnectionResult<AsyncPgConnection> {
+    let mut connecting = JoinSet::new();
+    connecting.spawn_on(async move { connector.connect().await }, &home);
+    match connecting.join_next().await {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(_)) | None => Err(ConnectionError::BadConnection(
+            "the runtime that drives the connections has ended".to_owned(),
+        )),
+    }
+}
+
 /// One connection, for as long as it is held.
 pub(crate) struct Lease {
-    object: Option<Object<Links>>,
+    object: Option<Object<AsyncPgConnection>>,
     connector: Connector,
     home: Handle,
     patience: Duration,
@@ -173,7 +194,7 @@ impl Lease {
     {
         async move {
             let patience = self.patience;
-            let answer = self.start()?.drive(|connection| RunQueryDsl::load::<R>(query, connection));
+            let answer = RunQueryDsl::load::<R>(query, self.start()?);
             let outcome = tokio::time::timeout(patience, answer).await;
             self.finish(outcome)
         }
@@ -187,7 +208,7 @@ impl Lease {
     {
         async move {
             let patience = self.patience;
-            let answer = self.start()?.drive(|connection| RunQueryDsl::execute(query, connection));
+            let answer = RunQueryDsl::execute(query, self.start()?);
             let outcome = tokio::time::timeout(patience, answer).await;
             self.finish(outcome)
         }
@@ -196,12 +217,12 @@ impl Lease {
 
     async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         let patience = self.patience;
-        let answer = self.start()?.drive(|connection| connection.batch_execute(sql));
+        let answer = self.start()?.batch_execute(sql);
         let outcome = tokio::time::timeout(patience, answer).await;
         self.finish(outcome)
     }
 
-    fn start(&mut self) -> Result<&mut Link, StoreError> {
+    fn start(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
         let object =
             self.object.as_mut().ok_or_else(|| StoreError::Unavailable("the connection was lost".into()))?;
         self.at_work = true;
@@ -225,21 +246,21 @@ impl Lease {
         })
     }
 
-    fn discard(&mut self) -> Option<Link> {
+    fn discard(&mut self) -> Option<AsyncPgConnection> {
         self.object.take().map(Object::take)
     }
 
     /// Closes the connection; what the server does on it, or waits for, it is asked to end.
     fn abandon(&mut self) {
-        let Some(link) = self.discard() else { return };
+        let Some(connection) = self.discard() else { return };
         // A statement that still runs (or waits for a lock) would keep the transaction's locks until it ends.
         if self.at_work {
-            let (connector, token) = (self.connector.clone(), link.cancel_token());
+            let (connector, token) = (self.connector.clone(), connection.cancel_token());
             let patience = self.patience;
             // The timer, too, belongs to the pool's home: the thread that drops this may be ending.
             self.home.spawn(async move { tokio::time::timeout(patience, connector.cancel(token)).await });
         }
-        drop(link);
+        drop(connection);
     }
 }
 

@@ -42,7 +42,7 @@ pub struct PgStores {
 impl PgStores {
     /// Makes the pools, and one connection of each login, so that a mistake in a URL is noticed at once.
     ///
-    /// The sockets belong to the runtime on which this is called, whoever uses them; it MUST outlive the stores.
+    /// The runtime on which this is called drives every connection, whoever uses it, and MUST outlive the stores.
     ///
     /// Before serving, [`check_role`](Self::check_role) MUST have said yes.
     ///
@@ -59,7 +59,7 @@ impl PgStores {
     /// As [`connect`](Self::connect), but connects when first needed: for a server that may start before its database.
     ///
     /// # Errors
-    /// [`ConnectError`] when the options make no sense, or there is no runtime for the sockets.
+    /// [`ConnectError`] when the options make no sense, or there is no runtime to drive the connections.
     pub fn lazy(options: &PgOptions) -> Result<Self, ConnectError> {
         let app = PgPool::try_new(&options.app_url, options.app_connections, options)?;
         let worker = PgPool::try_new(&options.worker_url, options.worker_connections, options)?;
