@@ -21,7 +21,8 @@ const AT_ONCE: usize = 32;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// While storage is away, nobody needs four lines of log a second.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(5);
-/// What is under way at the shutdown may come to a pause within this; the rest is claimed by others, once its lease ends.
+/// How long a call outside that is under way at the shutdown may still take. Its setup is then given back, and goes on
+/// elsewhere at once; a setup whose call takes longer is claimed by others when its lease ends.
 const END_WITHIN: Duration = Duration::from_secs(8);
 const MEASURE_EVERY: Duration = Duration::from_secs(15);
 const PRUNE_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -83,7 +84,7 @@ impl Installer {
                 return Ok(());
             }
             for (lease, setup) in claimed {
-                self.clone().drive(lease, setup).await;
+                self.clone().drive(lease, setup, Shutdown::default()).await;
             }
         }
     }
@@ -91,7 +92,7 @@ impl Installer {
     async fn work(self, stop: &Shutdown) {
         let mut at_work = JoinSet::new();
         while !stop.has_begun() {
-            let rest = self.begin(&mut at_work).await;
+            let rest = self.begin(&mut at_work, stop).await;
             tokio::select! {
                 () = tokio::time::sleep(rest) => {}
                 () = self.wake.woken() => {}
@@ -102,12 +103,16 @@ impl Installer {
         }
         let rest = async { while at_work.join_next().await.is_some() {} };
         if tokio::time::timeout(END_WITHIN, rest).await.is_err() {
-            tracing::info!("setups under way are left to whoever claims them when their leases end");
+            let left = at_work.len();
+            tracing::info!(
+                left,
+                "setups whose calls are unanswered are left to whoever claims them when their leases end"
+            );
         }
     }
 
     /// Begins with as many setups as there are places; how long to rest then.
-    async fn begin(&self, at_work: &mut JoinSet<()>) -> Duration {
+    async fn begin(&self, at_work: &mut JoinSet<()>, stop: &Shutdown) -> Duration {
         let free = AT_ONCE.saturating_sub(at_work.len());
         if free == 0 {
             return LOOK_EVERY;
@@ -115,7 +120,7 @@ impl Installer {
         match self.setups.claim(most(free)).await {
             Ok(claimed) => {
                 for (lease, setup) in claimed {
-                    at_work.spawn(self.clone().drive(lease, setup));
+                    at_work.spawn(self.clone().drive(lease, setup, stop.clone()));
                 }
                 LOOK_EVERY
             }
@@ -126,10 +131,12 @@ impl Installer {
         }
     }
 
-    /// Works on one setup. Whatever becomes of this task, the lease runs out and somebody goes on.
-    async fn drive(self, lease: Lease, setup: Setup) {
+    /// Works on one setup, until the end of the step that the shutdown finds it at. Whatever becomes of this task, the
+    /// lease runs out and somebody goes on.
+    async fn drive(self, lease: Lease, setup: Setup, stop: Shutdown) {
         let (id, user) = (setup.id, setup.user_id);
-        let driven = AssertUnwindSafe(self.setups.drive(lease, setup)).catch_unwind().await;
+        let driven = self.setups.drive_unless(lease, setup, || stop.has_begun());
+        let driven = AssertUnwindSafe(driven).catch_unwind().await;
         match driven {
             Ok(Ok(Driven::Ended(status))) => {
                 tell(status);

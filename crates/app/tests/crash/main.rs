@@ -16,6 +16,7 @@ mod books;
 mod clients;
 mod cluster;
 mod first_start;
+mod handing_over;
 mod hosts;
 mod kills;
 mod live;

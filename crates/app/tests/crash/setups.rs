@@ -20,7 +20,7 @@ const KILLS: u32 = 20;
 const PEOPLE: usize = 6;
 const NAMES: u64 = 10;
 const COMPARED_EVERY: u32 = 4;
-const SETUP: &str = "/api/v1/lightning/setup";
+pub(crate) const SETUP: &str = "/api/v1/lightning/setup";
 /// Whatever people do, they are answered with one of these.
 const ANSWERS: [(u16, &str); 12] = [
     (201, "fully_configured"),
@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PLAYS: &str = "GUICHE_TEST_PLAYS";
 
 /// This very program, as one of those who run nodes and stores.
-fn played(which: &str) -> Command {
+pub(crate) fn played(which: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let test = "setups::who_runs_nodes_and_stores_is_another_process";
     command.args(["--exact", test, "--nocapture"]).env(PLAYS, which);

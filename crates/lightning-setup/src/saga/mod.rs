@@ -24,7 +24,7 @@ use crate::{
 /// What became of a setup that was worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driven {
-    /// It waits for something, until that moment.
+    /// It is due at that moment: it waits for something until then, or is handed over now.
     Resting(Timestamp),
     /// It came to an end.
     Ended(SetupStatus),
@@ -89,17 +89,37 @@ impl Setups {
     /// # Errors
     /// [`SetupError::Store`]; then the lease runs out by itself, and whoever claims next goes on.
     pub async fn drive(&self, lease: Lease, setup: Setup) -> Result<Driven, SetupError> {
+        self.drive_unless(lease, setup, || false).await
+    }
+
+    /// As [`drive`](Self::drive), by a runner that may have to end: once `ends` says so, no further step is begun outside,
+    /// and the setup is due at once, for somebody else. A step that is under way is finished first, since nobody could know
+    /// what became of it.
+    ///
+    /// # Errors
+    /// As [`drive`](Self::drive).
+    pub async fn drive_unless(
+        &self,
+        lease: Lease,
+        setup: Setup,
+        ends: impl Fn() -> bool + Send + Sync,
+    ) -> Result<Driven, SetupError> {
         let mut work = Work { lease, setup };
-        match self.drive_on(&mut work).await {
+        match self.drive_on(&mut work, &ends).await {
             // The lease was taken over, since we were too slow.
             Err(SetupError::Store(guiche_kernel::StoreError::Conflict)) => Ok(Driven::Lost),
             driven => driven,
         }
     }
 
-    async fn drive_on(&self, work: &mut Work) -> Result<Driven, SetupError> {
+    async fn drive_on(
+        &self,
+        work: &mut Work,
+        ends: &(impl Fn() -> bool + Sync),
+    ) -> Result<Driven, SetupError> {
         loop {
             let turn = match plan::next(&work.setup) {
+                Next::Make(_) | Next::Undo(_) if ends() => Turn::Rest(self.now()),
                 Next::Make(step) => self.make(work, step).await?,
                 Next::Undo(record) => self.undo(work, record).await?,
                 Next::Complete => match self.services(work) {

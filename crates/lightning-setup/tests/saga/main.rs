@@ -10,6 +10,7 @@
 )]
 
 mod drift;
+mod handing_over;
 mod matrix;
 mod simulation;
 mod world;
