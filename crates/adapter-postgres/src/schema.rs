@@ -140,7 +140,7 @@ diesel::table! {
     lightning_setup_log (number) {
         number -> BigInt,
         id -> Uuid,
-        user_id -> Uuid,
+        user_id -> Nullable<Uuid>,
         lightning_address_id -> Uuid,
         operation_type -> Text,
         btcpay_configured -> Bool,

@@ -15,12 +15,13 @@ pub struct AuditRow {
     pub number: i64,
     /// Its id.
     pub id: Uuid,
-    /// Whose setup.
-    pub user_id: UserId,
+    /// Whose setup; of nobody when no setup is known of that id (any more), and what was ordered for it is destroyed.
+    pub user_id: Option<UserId>,
     /// Which.
     pub setup: SetupId,
     /// What was done: `setup_begun`, `setup_completed`, `setup_failed`, `setup_needs_attention`, `teardown_begun`,
-    /// `teardown_completed`, `repaired`, `adopted`, `resolved`, `seed_shown`.
+    /// `teardown_completed`, `repaired`, `adopted`, `resolved`, `seed_shown`, `node_destruction_begun`,
+    /// `store_destruction_begun`.
     pub operation: String,
     /// Whether a store existed then.
     pub btcpay_configured: bool,
@@ -47,7 +48,8 @@ pub struct AuditEntry {
 pub const GENESIS: [u8; 32] = [0; 32];
 
 /// The hash of a row: SHA-256 over the previous hash (32 bytes) and the row's fields, each as its length in bytes (decimal),
-/// a colon, and its text. Booleans are `t` or `f`, a missing message is one field less at the end, times are microseconds since 1970.
+/// a colon, and its text. Booleans are `t` or `f`, nobody is the empty text,
+/// a missing message is one field less at the end, times are microseconds since 1970.
 #[must_use]
 pub fn link(previous: &[u8; 32], row: &AuditRow) -> [u8; 32] {
     let mut hash = Sha256::new();
@@ -60,7 +62,7 @@ pub fn link(previous: &[u8; 32], row: &AuditRow) -> [u8; 32] {
     let flag = |value: bool| if value { "t" } else { "f" };
     field(&row.number.to_string());
     field(&row.id.to_string());
-    field(&row.user_id.to_string());
+    field(&row.user_id.map(|user| user.to_string()).unwrap_or_default());
     field(&row.setup.to_string());
     field(&row.operation);
     field(flag(row.btcpay_configured));

@@ -24,6 +24,15 @@ impl Kind {
         }
     }
 
+    /// What the audit trail calls the beginning of its destruction.
+    #[must_use]
+    pub const fn destruction(self) -> &'static str {
+        match self {
+            Self::Node => "node_destruction_begun",
+            Self::Store => "store_destruction_begun",
+        }
+    }
+
     /// The step that makes it.
     #[must_use]
     pub const fn step(self) -> Step {

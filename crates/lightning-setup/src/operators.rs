@@ -101,7 +101,8 @@ impl Setups {
         }
     }
 
-    /// Destroys an orphan, and writes that down where there is a setup for it. A node that holds something, or does not
+    /// Destroys an orphan. That it is about to be destroyed stands in the audit trail before, whether or not there is a
+    /// setup for it; that it is gone, in the journal that knew it. A node that holds something, or does not
     /// say, goes only with `i_have_the_seed`.
     ///
     /// # Errors
@@ -113,9 +114,11 @@ impl Setups {
                 if !i_have_the_seed && !self.holds_nothing(setup, attempt, id).await? {
                     return Err(DriftError::NodeHasFunds(id.to_owned()));
                 }
+                self.note_destruction(setup, kind).await?;
                 self.ports.nodes.delete_node(id).await?;
             }
             Kind::Store => {
+                self.note_destruction(setup, kind).await?;
                 for webhook in self.ports.stores.find_webhooks(id, &self.webhook_url(setup)).await? {
                     self.ports.stores.delete_webhook(id, &webhook).await?;
                 }
@@ -128,6 +131,10 @@ impl Setups {
             self.ports.store.amend(&Amendment::Resolved { setup, record }, self.now()).await?;
         }
         Ok(())
+    }
+
+    async fn note_destruction(&self, setup: SetupId, kind: Kind) -> Result<(), StoreError> {
+        self.ports.store.amend(&Amendment::Destroying { setup, kind }, self.now()).await
     }
 
     /// Looks up what serves an active address of which that is not written down; with `apply`, writes it down.

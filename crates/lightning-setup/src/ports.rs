@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use async_trait::async_trait;
 use guiche_kernel::{Caller, Limit, StoreError, Timestamp};
 
+use crate::drift::Kind;
 use crate::{
     AddressInvoice, AuditEntry, AuditRow, LightningAddress, Services, Setup, SetupFault, SetupId,
     SetupStatus, StepRecord,
@@ -175,6 +176,14 @@ pub enum Amendment {
         setup: SetupId,
         /// Its attempt and step.
         record: StepRecord,
+    },
+    /// Something that was ordered for this setup is about to be destroyed. Nothing of the setup changes, and there need not
+    /// be one: then the row is nobody's.
+    Destroying {
+        /// The setup.
+        setup: SetupId,
+        /// What it is.
+        kind: Kind,
     },
     /// Somebody is about to see the seeds of this setup. Nothing of the setup changes.
     SeedShown {

@@ -160,6 +160,16 @@ sql_call! {
 }
 
 sql_call! {
+    pub(super) struct AppendLog<'a> = "append_lightning_setup_log" {
+        id: Uuid => SqlUuid,
+        operation: &'static str => Text,
+        success: bool => Bool,
+        error: Option<&'a str> => Nullable<Text>,
+        now: Timestamp => Timestamptz,
+    } -> ()
+}
+
+sql_call! {
     pub(super) struct ActiveAddress = "active_lightning_address" {
         address: String => Text,
     } -> (SqlUuid, Text)

@@ -114,7 +114,7 @@ impl Reading {
 pub(super) struct LogRow {
     number: i64,
     id: Uuid,
-    user_id: Uuid,
+    user_id: Option<Uuid>,
     lightning_address_id: Uuid,
     operation_type: String,
     btcpay_configured: bool,
@@ -131,7 +131,7 @@ impl LogRow {
         let row = AuditRow {
             number: self.number,
             id: self.id,
-            user_id: UserId::new(self.user_id),
+            user_id: self.user_id.map(UserId::new),
             setup: SetupId::new(self.lightning_address_id),
             operation: self.operation_type,
             btcpay_configured: self.btcpay_configured,

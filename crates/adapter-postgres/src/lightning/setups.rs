@@ -12,7 +12,7 @@ use guiche_lightning_setup::{
 };
 
 use super::PgLightning;
-use super::calls::{self, Adopt, Claim, ClaimOne, Close, Complete, Find, ListLog, ListSetups};
+use super::calls::{self, Adopt, AppendLog, Claim, ClaimOne, Close, Complete, Find, ListLog, ListSetups};
 use super::calls::{Record, Repair, Resolve, Rest, RollBack, ShowSeed, TearDown};
 use super::rows::{LogRow, Reading, setup, setups, word};
 use crate::schema::lightning_setup_readings as readings;
@@ -186,6 +186,10 @@ impl SetupStore for PgLightning {
                     now,
                 };
                 self.worker.run(call).await
+            }
+            Amendment::Destroying { setup, kind } => {
+                let (id, operation) = (setup.as_uuid(), kind.destruction());
+                self.worker.run(AppendLog { id, operation, success: true, error: None, now }).await
             }
             Amendment::SeedShown { setup } => self.worker.run(ShowSeed { id: setup.as_uuid(), now }).await,
         };

@@ -184,6 +184,7 @@ async fn every_check_refuses_its_illegal_row() {
             "lightning_addresses_runs_count_up",
             "lightning_setup_log_counts_from_one",
             "lightning_setup_log_success_has_no_error",
+            "lightning_setup_log_only_destructions_are_nobodys",
             "lightning_setup_log_head_is_one",
             "setup_operation_is_a_word",
         ]

@@ -40,7 +40,7 @@ fn any_row(randomness: &SeededRandomness) -> AuditRow {
     AuditRow {
         number: below(randomness, 1 << 62).cast_signed(),
         id: any_uuid(randomness),
-        user_id: UserId::new(any_uuid(randomness)),
+        user_id: (choice(4) > 0).then(|| UserId::new(any_uuid(randomness))),
         setup: SetupId::new(any_uuid(randomness)),
         operation: ["setup_begun", "repaired", ""][choice(3)].to_owned(),
         btcpay_configured: choice(2) == 0,
@@ -62,7 +62,8 @@ async fn the_hash_of_the_database_is_that_of_the_program() {
     for round in 0..300 {
         let (mut previous, row) = ([0; 32], any_row(&randomness));
         randomness.fill(&mut previous);
-        let (id, user, setup) = (row.id.to_string(), row.user_id.to_string(), row.setup.to_string());
+        let (id, setup) = (row.id.to_string(), row.setup.to_string());
+        let user = row.user_id.map(|user| user.to_string());
         let micros = i64::try_from(row.created_at.unix_timestamp_nanos() / 1_000).unwrap();
         let (before, message) = (hex(&previous), row.error_message.as_deref());
         let answer = client
@@ -145,6 +146,10 @@ async fn what_no_row_of_the_trail_may_be() {
         (row(2, "repaired", true, "'it failed'"), "lightning_setup_log_success_has_no_error"),
         (row(2, "repaired", false, "NULL"), "lightning_setup_log_success_has_no_error"),
         (row(2, "repaied", true, "NULL"), "setup_operation_is_a_word"),
+        (
+            row(2, "repaired", true, "NULL").replacen("gen_random_uuid(), gen_random_uuid()", "gen_random_uuid(), NULL", 1),
+            "lightning_setup_log_only_destructions_are_nobodys",
+        ),
         (
             "INSERT INTO lightning_addresses (id, user_id, address, status, goal, attempt, active, reserved, begun_at, run,
                 created_at, updated_at)

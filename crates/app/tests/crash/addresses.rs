@@ -210,7 +210,7 @@ fn audited(row: &tokio_postgres::Row) -> AuditEntry {
         row: AuditRow {
             number: row.get("number"),
             id: uuid("id"),
-            user_id: UserId::new(uuid("user_id")),
+            user_id: Some(UserId::new(uuid("user_id"))),
             setup: SetupId::new(uuid("setup")),
             operation: row.get("operation"),
             btcpay_configured: row.get("btcpay_configured"),

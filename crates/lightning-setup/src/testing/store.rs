@@ -178,7 +178,8 @@ impl SetupStore for MemorySetupStore {
     ) -> Result<Vec<AuditRow>, StoreError> {
         let state = self.lock();
         state.admit(caller)?;
-        let own = state.log.iter().rev().map(|entry| &entry.row).filter(|row| row.user_id == caller.user_id);
+        let own =
+            state.log.iter().rev().map(|entry| &entry.row).filter(|row| row.user_id == Some(caller.user_id));
         let page = own.filter(|row| before.is_none_or(|before| row.number < before));
         Ok(page.take(limit.get().into()).cloned().collect())
     }
@@ -310,6 +311,10 @@ impl SetupStore for MemorySetupStore {
             Amendment::Repaired { setup, .. } => (*setup, "repaired"),
             Amendment::Adopted { setup, .. } => (*setup, "adopted"),
             Amendment::SeedShown { setup } => (*setup, "seed_shown"),
+            Amendment::Destroying { setup, kind } => {
+                state.append(*setup, kind.destruction(), None, now);
+                return Ok(());
+            }
         };
         let row = state.rows.get_mut(&setup).ok_or(StoreError::Conflict)?;
         match amendment {
@@ -318,7 +323,7 @@ impl SetupStore for MemorySetupStore {
                 row.repair(node_id.as_ref(), store_id.as_ref(), now)?;
             }
             Amendment::Adopted { record, .. } => row.adopt(record, now)?,
-            Amendment::SeedShown { .. } => {}
+            Amendment::SeedShown { .. } | Amendment::Destroying { .. } => {}
         }
         state.append(setup, operation, None, now);
         Ok(())

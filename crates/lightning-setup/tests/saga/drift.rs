@@ -1,10 +1,11 @@
 //! The database against the providers, and what operators do about a difference.
 
+use futures::FutureExt as _;
 use guiche_kernel::Limit;
 use guiche_lightning_setup::drift::{Finding, Kind, Known};
 use guiche_lightning_setup::testing::Trouble;
 use guiche_lightning_setup::{
-    DriftError, Holdings, KeptWallet, ResourceName, Services, SetupId, SetupStatus,
+    AuditTrail as _, DriftError, Holdings, KeptWallet, ResourceName, Services, SetupId, SetupStatus,
 };
 use secrecy::ExposeSecret as _;
 
@@ -150,6 +151,25 @@ fn what_no_setup_ordered_can_only_be_destroyed() {
         now(world.setups.destroy(kind, &id, false)).unwrap();
     }
     assert_eq!(survey(&world), []);
+    let trail = now(world.store.rows(None, Limit::default())).unwrap();
+    let nobodys = trail.iter().filter(|entry| entry.row.user_id.is_none());
+    let told: Vec<_> = nobodys.map(|entry| (entry.row.setup, entry.row.operation.as_str())).collect();
+    assert_eq!(told, [(nobody, "node_destruction_begun"), (nobody, "store_destruction_begun")]);
+}
+
+#[test]
+fn nothing_is_destroyed_that_the_audit_trail_does_not_know_of() {
+    let world = complete();
+    let nobody = SetupId::new(uuid::Uuid::from_u128(77));
+    world.hosts.add_foreign(ResourceName::of(nobody, 1).as_str());
+    for (kind, id) in orphans(&survey(&world)) {
+        let call = if kind == Kind::Node { "delete_node" } else { "delete_store" };
+        world.hosts.plan(call, 1, Trouble::KilledAfter);
+        assert!(world.setups.destroy(kind, &id, false).now_or_never().is_none(), "killed in the middle");
+        let trail = now(world.store.rows(None, Limit::default())).unwrap();
+        assert_eq!(trail.last().unwrap().row.operation, kind.destruction());
+    }
+    assert_eq!(survey(&world), [], "both are gone");
 }
 
 #[test]

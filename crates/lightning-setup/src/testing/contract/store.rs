@@ -290,6 +290,7 @@ suite!(
     an_empty_trail_has_no_head,
     the_chain_is_whole_and_ends_at_its_head,
     simultaneous_changes_make_one_chain,
+    a_destruction_is_told_whosever_it_is,
     rows_come_in_pages_in_their_order,
 );
 

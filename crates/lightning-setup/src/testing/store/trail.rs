@@ -8,19 +8,19 @@ use super::{MemorySetupStore, State};
 use crate::{AuditEntry, AuditRow, AuditTrail, SetupId, Step, audit};
 
 impl State {
-    /// Appends a row about a setup as it now stands; one with a reason tells of a failure.
+    /// Appends a row about a setup as it now stands, if there is one; a row with a reason tells of a failure.
     pub(super) fn append(&mut self, setup: SetupId, operation: &str, reason: Option<String>, now: Timestamp) {
-        let Some(of) = self.rows.get(&setup) else { return };
+        let of = self.rows.get(&setup);
         let last = self.log.last();
         let number = last.map_or(0, |entry| entry.row.number).saturating_add(1);
         let row = AuditRow {
             number,
             id: Uuid::from_u128(0x8000_0000_0000_0000_0000 + u128::from(number.unsigned_abs())),
-            user_id: of.setup.user_id,
+            user_id: of.map(|of| of.setup.user_id),
             setup,
             operation: operation.to_owned(),
-            btcpay_configured: of.store_id.is_some() || of.has(Step::StoreCreated),
-            voltage_configured: of.node_id.is_some() || of.has(Step::NodeCreated),
+            btcpay_configured: of.is_some_and(|of| of.store_id.is_some() || of.has(Step::StoreCreated)),
+            voltage_configured: of.is_some_and(|of| of.node_id.is_some() || of.has(Step::NodeCreated)),
             success: reason.is_none(),
             error_message: reason,
             created_at: now,

@@ -2,9 +2,10 @@
 
 use futures::future::join_all;
 
-use super::{SetupFixture, World, limit};
-use crate::AuditEntry;
+use super::{SetupFixture, World, got, limit};
 use crate::audit::Walk;
+use crate::drift::Kind;
+use crate::{Amendment, AuditEntry, AuditRow, SetupId};
 
 /// Every row, in pages of three.
 async fn all(fixture: &impl SetupFixture) -> Vec<AuditEntry> {
@@ -61,6 +62,29 @@ pub async fn simultaneous_changes_make_one_chain(fixture: &impl SetupFixture) {
     });
     join_all(lives).await;
     assert_whole(fixture, 48).await;
+}
+
+/// Of a person's setup it stands in their log; of a setup that nobody knows, only the operator sees it.
+pub async fn a_destruction_is_told_whosever_it_is(fixture: &impl SetupFixture) {
+    let (world, caller, store) = (World::new(), fixture.caller().await, fixture.store());
+    let active = world.active(fixture, caller, "swiftfox01").await;
+    let nowhere = SetupId::new(world.ids.uuid());
+    for (setup, kind) in [(active.id, Kind::Node), (nowhere, Kind::Node), (nowhere, Kind::Store)] {
+        store.amend(&Amendment::Destroying { setup, kind }, world.now()).await.expect("noted");
+    }
+    assert_eq!(got(fixture, active.id).await, active, "nothing of the setup changes");
+    assert_whole(fixture, 5).await;
+    let told: Vec<_> = all(fixture).await.into_iter().skip(2).map(|entry| entry.row).collect();
+    let seen = |row: &AuditRow| (row.user_id, row.setup, row.operation.clone(), row.voltage_configured);
+    let expected = [
+        (Some(caller.user_id), active.id, "node_destruction_begun".to_owned(), true),
+        (None, nowhere, "node_destruction_begun".to_owned(), false),
+        (None, nowhere, "store_destruction_begun".to_owned(), false),
+    ];
+    assert_eq!(told.iter().map(seen).collect::<Vec<_>>(), expected);
+    assert!(told.iter().all(|row| row.success && row.created_at == world.now()));
+    let own = store.log(caller, None, limit(100)).await.expect("asked");
+    assert_eq!((own.len(), own.first()), (3, told.first()));
 }
 
 /// From any place.
