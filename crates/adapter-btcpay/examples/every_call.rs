@@ -68,7 +68,7 @@ async fn take_money(btcpay: &BtcPay, store: &str, fake: &str) -> Outcome {
     control(fake, "pay", &json!({ "invoice": issued.id })).await?;
     let paid = btcpay.invoice(store, &issued.id).await?.and_then(|invoice| invoice.preimage);
     expect(paid.is_some(), "the invoice is paid")?;
-    expect(btcpay.receivable_sats(store).await?.is_none(), "the macaroon may not look")?;
+    expect(btcpay.receivable_sats(store).await?.is_none(), "nobody asks that node")?;
     control(fake, "receivable", &json!({ "store": store, "sats": 50_000 })).await?;
     expect(btcpay.receivable_sats(store).await? == Some(50_000), "the node could receive")?;
     // What is refused: an invoice that nobody issued, one that cannot be, and any of a node that is out of reach.

@@ -76,7 +76,7 @@ impl ReceiveGateway for BtcPay {
         let call = Call::get("receivable_sats", &path).refused_by(StatusCode::SERVICE_UNAVAILABLE);
         let answer = match self.send(&call).await {
             Ok(answer) => answer,
-            // The node says so too to a macaroon that may not look into its channels, as the one that we bake.
+            // The server says so too where the macaroon may not look into the node's channels.
             Err(error) if has_code(&error, 503, "lightning-node-unavailable") => return Ok(None),
             Err(error) => return Err(store_failed(&error)),
         };

@@ -196,7 +196,8 @@ pub trait ReceiveGateway: Send + Sync {
     /// Issues an invoice through the store's node. NOT idempotent: an unanswered one is nobody's, and runs out.
     async fn issue(&self, store: &str, new: &NewAddressInvoice) -> Result<HostInvoice, HostError>;
 
-    /// How much the store's node could receive now, in satoshis; `None` when it does not say. Changes nothing.
+    /// How much the store's node could receive now, in satoshis; `None` when it does not say. At the most: what must stay on
+    /// the other side of each channel is not taken off. Changes nothing.
     async fn receivable_sats(&self, store: &str) -> Result<Option<u64>, HostError>;
 
     /// An invoice by its id; `None` when the store has none such.

@@ -7,12 +7,13 @@
 //! | `POST /_fake/pay` | `{"invoice": id, "paid_at": RFC 3339 or absent for now}` → `{"preimage"}` |
 //! | `POST /_fake/deliver` | a [`Delivering`] → `[{"webhook", "delivery_id", "status"}]` |
 //! | `POST /_fake/store` | `{"store": id or name, "reaches": false}`: its node is out of reach; `null` takes that back |
-//! | `POST /_fake/receivable` | `{"store": id or name, "sats": 50000}`: so much could it receive; `null`: it does not say |
+//! | `POST /_fake/receivable` | `{"store": id or name, "sats": 50000}`: so much could it receive; `null` takes that back |
 //! | `POST /_fake/create` | `{"name": …}`: a store that somebody else makes who shares the account |
 //! | `POST /_fake/keys` | `{"keys": […], "permissions": […]}`: it takes these keys and no others, and they may that |
 //!
-//! Whether a store reaches its node it finds out as the real one does, by asking for `getinfo` with the macaroon of the
-//! connection, where the connection leads to this machine; any other node is believed to be there.
+//! Whether a store reaches its node, and how much that could receive, it finds out as the real one does, by asking with the
+//! macaroon of the connection, where the connection leads to this machine; any other node is believed to be there, and does
+//! not say.
 
 mod bolt11;
 mod deliver;
@@ -118,7 +119,7 @@ impl BtcPayPlay {
         found.ok_or_else(|| not_found("no such store"))
     }
 
-    /// Says how much a store's node could receive, in satoshis; `None`: it does not say.
+    /// Says how much a store's node (by the store's id or name) could receive, in satoshis; `None`: what is true.
     ///
     /// # Errors
     /// When there is none such, or the ledger cannot be written.

@@ -51,7 +51,7 @@ pub struct Store {
     pub connection: Option<Connection>,
     /// Whether the node is in reach, instead of the truth.
     pub reaches: Option<bool>,
-    /// How much the node could receive, in satoshis; where it is not told, the macaroon may not look.
+    /// How much the node could receive, in satoshis, instead of the truth.
     #[serde(default)]
     pub receivable_sats: Option<u64>,
     /// Who is told of its invoices.

@@ -110,7 +110,7 @@ async fn a_404_without_the_servers_word_is_not_unknown() {
 async fn how_much_can_be_received_is_told_in_satoshis_or_not_at_all() {
     let world = world().await;
     let store = world.connected(1).await;
-    assert_eq!(world.btcpay.receivable_sats(&store).await, Ok(None), "the macaroon may not look");
+    assert_eq!(world.btcpay.receivable_sats(&store).await, Ok(None), "nobody asks that node");
     world.fake.play().let_receive(&store, Some(50_000)).unwrap();
     assert_eq!(world.btcpay.receivable_sats(&store).await, Ok(Some(50_000)));
     for (offchain, expected) in [

@@ -4,7 +4,7 @@
 //!
 //! | Call | |
 //! |---|---|
-//! | `POST /_fake/node` | `{"node": id, name or endpoint, …}` with what is to change: a [`Change`] |
+//! | `POST /_fake/node` | `{"node": id, name, endpoint or alias, …}` with what is to change: a [`Change`] |
 //! | `POST /_fake/keys` | `{"keys": […]}`: it takes these keys from now on and no others |
 //! | `POST /_fake/order` | what [`VoltagePlay::order`] does: a node of somebody else's, `{"name": …}` |
 
@@ -88,7 +88,7 @@ impl VoltagePlay {
         self.world.read(|world| world.nodes.clone())
     }
 
-    /// Changes a node: by its id, its name or its endpoint.
+    /// Changes a node: by its id, its name, its endpoint or its alias.
     ///
     /// # Errors
     /// When there is none such, or the ledger cannot be written.

@@ -23,11 +23,12 @@ impl World {
         self.made
     }
 
-    /// By its id, its name or its endpoint.
+    /// By its id, its name, its endpoint or its alias.
     pub(super) fn find(&mut self, name: &str) -> Option<&mut Node> {
-        self.nodes
-            .iter_mut()
-            .find(|node| [&node.node_id, &node.name, &node.endpoint].contains(&&name.to_owned()))
+        self.nodes.iter_mut().find(|node| {
+            let alias = node.document.pointer("/settings/alias").and_then(Value::as_str);
+            [&*node.node_id, &node.name, &node.endpoint].contains(&name) || alias == Some(name)
+        })
     }
 
     /// Adds a node and returns its id. The same name may be ordered twice: whoever orders must not rely on being refused.

@@ -12,7 +12,7 @@ mod wallets;
 use std::sync::Arc;
 
 use guiche_adapter_btcpay::fake::FakeBtcPay;
-use guiche_adapter_voltage::fake::FakeVoltage;
+use guiche_adapter_voltage::fake::{Change, Channel, FakeVoltage, Purse};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -53,6 +53,13 @@ impl TestApp {
     pub(crate) async fn ask(&self, user: &User, body: &Value, wait: u64) -> Answer {
         let call = self.post(SETUP).token(&user.token).header("prefer", &format!("wait={wait}"));
         call.body(body).send().await
+    }
+
+    /// Opens a channel to the node of an address, with so much on the other side, of which 1000 satoshis must stay there.
+    pub(crate) fn open_channel(&self, address: &str, remote_sats: u64) {
+        let channels = vec![Channel { local_sats: 0, remote_sats }];
+        let purse = Some(Purse { channels, ..Purse::default() });
+        self.voltage().play().change(address, Change { purse, ..Change::default() }).unwrap();
     }
 
     /// How somebody's setup stands.

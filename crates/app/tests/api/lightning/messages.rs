@@ -18,6 +18,7 @@ async fn a_message_is_a_hint_and_the_invoice_is_read_again() {
     let app = TestApp::start().await;
     let user = app.user().await;
     let address = app.set_up(&user, "ana").await;
+    app.open_channel("ana@guiche.test", 10_000);
     let issued = app.get("/lnurlp/ana/callback?amount=1000").send().await.value();
     let hash = text(&issued, "verify").rsplit('/').next().unwrap().to_owned();
     let btcpay = app.btcpay();

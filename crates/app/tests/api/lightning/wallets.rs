@@ -9,10 +9,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::Address;
 use crate::client::Answer;
-use crate::support::{TestApp, World, text};
+use crate::support::{TestApp, User, World, text};
+
+/// More than may be sent at once.
+const PLENTY_SATS: u64 = 100_000_000;
 
 struct Payee {
     app: TestApp,
+    user: User,
     address: Address,
 }
 
@@ -25,7 +29,8 @@ impl Payee {
         let app = World::new().await.serve_with(extra, Arc::new(SystemClock)).await;
         let user = app.user().await;
         let address = app.set_up(&user, "swift.eagle").await;
-        Self { app, address }
+        app.open_channel("swift.eagle@guiche.test", PLENTY_SATS);
+        Self { app, user, address }
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -147,6 +152,7 @@ async fn somebody_may_be_called_verify() {
     let app = TestApp::start().await;
     let user = app.user().await;
     app.set_up(&user, "verify").await;
+    app.open_channel("verify@guiche.test", PLENTY_SATS);
     let params = app.get("/.well-known/lnurlp/verify").send().await.value();
     // Past the contract's checker: the path also looks like a question about a payment.
     let callback = format!("{}?amount=5000", text(&params, "callback"));
@@ -181,14 +187,21 @@ async fn what_a_callback_refuses() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_cannot_receive_yet_says_so() {
     let payee = Payee::new().await;
-    let let_receive = |sats| payee.app.btcpay().play().let_receive(&payee.address.store, sats).unwrap();
-    let_receive(Some(0));
+    let known = payee.params("swift.eagle").await;
+    payee.app.open_channel("swift.eagle@guiche.test", 0);
+    let standing = payee.app.standing(&payee.user).await;
+    assert_eq!((&standing["can_receive"], &standing["inbound_capacity_sats"]), (&false.into(), &0.into()));
     refused(&payee.params("swift.eagle").await, "cannot receive");
-    let_receive(Some(1_000));
+    refused(&payee.invoice(&known, "amount=1000").await, "cannot receive");
+
+    payee.app.open_channel("swift.eagle@guiche.test", 3_000);
+    let standing = payee.app.standing(&payee.user).await;
+    assert_eq!((&standing["can_receive"], &standing["inbound_capacity_sats"]), (&true.into(), &2_000.into()));
     let params = payee.params("swift.eagle").await;
-    assert_eq!(params["maxSendable"], 1_000_000, "what it can receive is announced");
-    check(&payee.invoice(&params, "amount=1000000").await, &params, 1_000_000);
-    refused(&payee.invoice(&params, "amount=1000001").await, "cannot receive");
+    // What must stay on the other side is no store's business: the node itself refuses it.
+    assert_eq!(params["maxSendable"], 3_000_000, "what it can receive is announced");
+    check(&payee.invoice(&params, "amount=3000000").await, &params, 3_000_000);
+    refused(&payee.invoice(&params, "amount=3000001").await, "cannot receive");
     payee.app.btcpay().play().let_reach(&payee.address.store, Some(false)).unwrap();
     refused(&payee.invoice(&params, "amount=1000").await, "unavailable");
 }
@@ -211,6 +224,7 @@ async fn each_domain_has_its_own_names() {
     let payee = Payee::among(&[("LIGHTNING_DOMAINS", "guiche.test,pay.guiche.test")]).await;
     let bob = payee.app.user().await;
     payee.app.set_up(&bob, "bob@pay.guiche.test").await;
+    payee.app.open_channel("bob@pay.guiche.test", PLENTY_SATS);
     let at = async |host: &str, name: &str| {
         let call = payee.app.get(&format!("/.well-known/lnurlp/{name}")).header("host", host);
         call.send().await.value()

@@ -18,6 +18,8 @@ use crate::process::World;
 use crate::support::{any, eventually};
 
 const SETUP: &str = "/api/v1/lightning/setup";
+/// A new node could receive nothing, and nobody would be given an invoice.
+const RECEIVABLE_SATS: u64 = 100_000;
 const ENDED: Duration = Duration::from_secs(60);
 
 /// Everything that was answered about addresses; what is well is looked through like what is refused.
@@ -127,6 +129,8 @@ impl Hosts {
         self.failures(office, citizen).await;
         let done = answers.set_up(office, citizen, Call::post(format!("{SETUP}/retry"))).await;
         assert_eq!(done.text("status"), "fully_configured", "{done:?}");
+        let store = self.btcpay.play().stores().pop().unwrap();
+        self.btcpay.play().let_receive(&store.id, Some(RECEIVABLE_SATS)).unwrap();
         // The stores play on another network than these nodes: every invoice is refused, the first as the last.
         assert_eq!(answers.pay(office, "canary-name").await, None);
         for fault in [Fault::answer(400, Some(&self.btcpay_key)), Fault::answer(403, None), Fault::Garbage] {
@@ -223,6 +227,10 @@ pub(super) async fn played(
         let text = std::fs::read_to_string(world.data().join("fakes").join(name)).unwrap();
         serde_json::from_str(&text).unwrap()
     };
+    let addresses = std::fs::read_to_string(world.data().join("fakes/addresses")).unwrap();
+    let host = Office::at(addresses.split_whitespace().last().unwrap());
+    let room = json!({ "store": books("btcpay.json")["stores"][0]["id"], "sats": RECEIVABLE_SATS });
+    host.tell(Call::post("/_fake/receivable").json(room)).await.expect(200);
     let hash = answers.pay(office, "canary-name").await.unwrap();
     answers.of(office, Call::get(format!("/lnurlp/verify/{hash}"))).await.expect(200);
     answers.messages(office, canaries, &books("btcpay.json")["stores"][0], &hash).await;
