@@ -9,9 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
-use guiche_kernel::Clock;
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
 
+use super::MemoryHosts;
 use crate::{FaultKind, HostError, HostInvoice, NewAddressInvoice, Provider, ReceiveGateway};
 
 /// How the next invoice is wrong.
@@ -39,18 +39,18 @@ struct State {
     issued: u8,
 }
 
-/// Issues invoices. Clones share their state.
+/// Issues the invoices of the stores that there are in memory. Clones share their state.
 #[derive(Clone)]
 pub struct MemoryReceive {
     state: Arc<Mutex<State>>,
-    clock: Arc<dyn Clock>,
+    hosts: MemoryHosts,
 }
 
 impl MemoryReceive {
     /// Nothing is issued yet.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { state: Arc::default(), clock }
+    pub fn new(hosts: MemoryHosts) -> Self {
+        Self { state: Arc::default(), hosts }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,7 +80,7 @@ impl MemoryReceive {
 
     /// Pays an invoice.
     pub fn pay(&self, bolt11: &str) {
-        let now = self.clock.now();
+        let now = self.hosts.clock().now();
         for (_, _, invoice) in self.lock().invoices.values_mut() {
             if invoice.bolt11 == bolt11 {
                 invoice.paid_at = Some(now);
@@ -100,8 +100,11 @@ impl MemoryReceive {
 #[async_trait]
 impl ReceiveGateway for MemoryReceive {
     async fn issue(&self, store: &str, new: &NewAddressInvoice) -> Result<HostInvoice, HostError> {
-        let now = self.clock.now();
+        let now = self.hosts.clock().now();
         let mut state = self.answering("issue")?;
+        if !self.hosts.has_store(store) {
+            return Err(HostError::new(Provider::StoreHost, "issue", FaultKind::Refused));
+        }
         state.issued = state.issued.wrapping_add(1);
         let preimage = [state.issued; 32];
         let payment_hash = sha256::Hash::hash(&preimage);

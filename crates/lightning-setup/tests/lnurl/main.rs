@@ -41,7 +41,7 @@ fn citizen() -> Caller {
 fn world() -> World {
     let clock = Arc::new(ManualClock::at(datetime!(2026-11-22 12:00 UTC)));
     let hosts = MemoryHosts::new(Arc::<ManualClock>::clone(&clock));
-    let gateway = MemoryReceive::new(Arc::<ManualClock>::clone(&clock));
+    let gateway = MemoryReceive::new(hosts.clone());
     let store = Arc::new(MemorySetupStore::new());
     store.add_account(citizen().user_id);
     let ports = SetupPorts {

@@ -47,6 +47,8 @@ impl Trouble {
     ];
 }
 
+/// How often a node, or a wallet, is found not ready yet before it is.
+const LOOKS: u32 = 1;
 /// How late a late effect comes.
 const LATE: Duration = Duration::from_secs(30);
 
@@ -67,9 +69,18 @@ struct State {
 #[derive(Clone)]
 struct Node {
     name: String,
+    /// How often it was looked at before it had a wallet.
     looks: u32,
-    wallet: Option<u32>,
+    wallet: Option<Wallet>,
     holdings: Holdings,
+}
+
+#[derive(Clone)]
+struct Wallet {
+    password: String,
+    /// How often it was asked whether it serves since it was made or unlocked.
+    looks: u32,
+    is_locked: bool,
 }
 
 #[derive(Clone)]
@@ -140,12 +151,41 @@ impl MemoryHosts {
         all
     }
 
-    /// Adds a node and a store that somebody else made.
-    pub fn add_foreign(&self, name: &str) {
+    /// Adds a node and a store that somebody else made; returns their ids.
+    pub fn add_foreign(&self, name: &str) -> (String, String) {
         let mut state = self.lock();
         let id = state.id();
-        state.nodes.insert(format!("node-{id}"), Node::new(name));
-        state.stores.insert(format!("store-{id}"), Store::new(name));
+        let (node, store) = (format!("node-{id}"), format!("store-{id}"));
+        state.nodes.insert(node.clone(), Node::new(name));
+        state.stores.insert(store.clone(), Store::new(name));
+        (node, store)
+    }
+
+    /// Lets every node come to where it is going: what is prepared waits for its wallet, what is starting serves.
+    pub fn settle(&self) {
+        for node in self.lock().nodes.values_mut() {
+            node.looks = LOOKS;
+            if let Some(wallet) = &mut node.wallet {
+                wallet.looks = LOOKS;
+            }
+        }
+    }
+
+    /// Restarts a node, whose wallet is locked from then on.
+    pub fn restart(&self, node: &str) {
+        if let Some(wallet) = self.lock().nodes.get_mut(node).and_then(|node| node.wallet.as_mut()) {
+            wallet.is_locked = true;
+        }
+    }
+
+    /// Whether there is such a store.
+    pub(super) fn has_store(&self, id: &str) -> bool {
+        self.lock().stores.contains_key(id)
+    }
+
+    /// The time that everything here goes by.
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     /// Gives a node funds, channels, or room to receive.
@@ -229,9 +269,16 @@ impl State {
     }
 
     fn at(&mut self, endpoint: &NodeEndpoint) -> Result<(String, &mut Node), FaultKind> {
-        let id = endpoint.0.strip_suffix(".test").unwrap_or_default().to_owned();
+        let id = node_id(endpoint).to_owned();
         let node = self.nodes.get_mut(&id).ok_or(FaultKind::Unavailable)?;
         Ok((id, node))
+    }
+
+    /// A node whose wallet is there and open.
+    fn serving(&mut self, endpoint: &NodeEndpoint) -> Result<(String, &mut Node), FaultKind> {
+        let (id, node) = self.at(endpoint)?;
+        let is_open = node.wallet.as_ref().is_some_and(|wallet| !wallet.is_locked);
+        if is_open { Ok((id, node)) } else { Err(FaultKind::Unavailable) }
     }
 }
 
@@ -245,6 +292,15 @@ impl Store {
     fn new(name: &str) -> Self {
         Self { name: name.to_owned(), node: None, webhooks: BTreeMap::new() }
     }
+}
+
+fn endpoint(node: &str) -> NodeEndpoint {
+    NodeEndpoint(format!("{node}.test"))
+}
+
+/// The node at an endpoint; the empty text for every other.
+fn node_id(endpoint: &NodeEndpoint) -> &str {
+    endpoint.0.strip_suffix(".test").unwrap_or_default()
 }
 
 fn macaroon(text: &str) -> Result<Macaroon, FaultKind> {

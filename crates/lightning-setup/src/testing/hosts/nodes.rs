@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 
-use super::{MemoryHosts, Node, is, listed, macaroon, named};
+use super::{LOOKS, MemoryHosts, Node, Wallet, endpoint, is, listed, macaroon, named};
 use crate::{
     FaultKind, Holdings, HostError, LightningAddress, Listed, Macaroon, NodeEndpoint, NodeHost, NodeState,
     NodeWallet, Provider, ResourceName, Seed, WalletPassword,
@@ -41,10 +41,11 @@ impl NodeHost for MemoryHosts {
         self.call(Provider::NodeHost, "node", move |state| {
             let Some(node) = state.nodes.get_mut(&id) else { return Ok(NodeState::Gone) };
             node.looks = node.looks.saturating_add(1);
-            let endpoint = NodeEndpoint(format!("{id}.test"));
-            Ok(match node.wallet {
+            let endpoint = endpoint(&id);
+            Ok(match &node.wallet {
+                Some(wallet) if wallet.is_locked => NodeState::Locked(endpoint),
                 Some(_) => NodeState::Running(endpoint),
-                None if node.looks < 2 => NodeState::Preparing,
+                None if node.looks <= LOOKS => NodeState::Preparing,
                 None => NodeState::WaitingForWallet(endpoint),
             })
         })
@@ -67,7 +68,11 @@ impl NodeWallet for MemoryHosts {
         let endpoint = endpoint.clone();
         self.call(Provider::Node, "generate_seed", move |state| {
             state.at(&endpoint)?;
-            Seed::parse(&vec!["abandon"; 24].join(" ").into()).map_err(|_| FaultKind::Garbled)
+            // The same number, told in letters, makes the same seed.
+            let number = |digit: char| char::from_digit(digit.to_digit(10)? + 10, 20);
+            let last: String = state.id().to_string().chars().filter_map(number).collect();
+            let words = [vec!["abandon"; 23], vec![&*last]].concat();
+            Seed::parse(&words.join(" ").into()).map_err(|_| FaultKind::Garbled)
         })
         .await
     }
@@ -78,13 +83,13 @@ impl NodeWallet for MemoryHosts {
         _: &Seed,
         password: &WalletPassword,
     ) -> Result<Macaroon, HostError> {
-        let (endpoint, long) = (endpoint.clone(), password.text().expose_secret().len() >= 8);
+        let (endpoint, password) = (endpoint.clone(), password.text().expose_secret().to_owned());
         self.call(Provider::Node, "init_wallet", move |state| {
             let (id, node) = state.at(&endpoint)?;
-            if node.wallet.is_some() || !long {
+            if node.wallet.is_some() || password.len() < 8 {
                 return Err(FaultKind::Refused);
             }
-            node.wallet = Some(0);
+            node.wallet = Some(Wallet { password, looks: 0, is_locked: false });
             macaroon(&format!("admin of {id}"))
         })
         .await
@@ -94,9 +99,11 @@ impl NodeWallet for MemoryHosts {
         let endpoint = endpoint.clone();
         self.call(Provider::Node, "is_serving", move |state| {
             let (_, node) = state.at(&endpoint)?;
-            let Some(looks) = &mut node.wallet else { return Ok(false) };
-            *looks = looks.saturating_add(1);
-            Ok(*looks > 1)
+            let Some(wallet) = node.wallet.as_mut().filter(|wallet| !wallet.is_locked) else {
+                return Ok(false);
+            };
+            wallet.looks = wallet.looks.saturating_add(1);
+            Ok(wallet.looks > LOOKS)
         })
         .await
     }
@@ -108,7 +115,7 @@ impl NodeWallet for MemoryHosts {
     ) -> Result<Macaroon, HostError> {
         let (endpoint, admin) = (endpoint.clone(), admin.hex().expose_secret().to_owned());
         self.call(Provider::Node, "bake_receive_macaroon", move |state| {
-            let (id, _) = state.at(&endpoint)?;
+            let (id, _) = state.serving(&endpoint)?;
             if !is(&admin, &format!("admin of {id}")) {
                 return Err(FaultKind::Refused);
             }
@@ -120,14 +127,24 @@ impl NodeWallet for MemoryHosts {
     async fn holdings(&self, endpoint: &NodeEndpoint, admin: &Macaroon) -> Result<Holdings, HostError> {
         let (endpoint, admin) = (endpoint.clone(), admin.hex().expose_secret().to_owned());
         self.call(Provider::Node, "holdings", move |state| {
-            let (id, node) = state.at(&endpoint)?;
+            let (id, node) = state.serving(&endpoint)?;
             if is(&admin, &format!("admin of {id}")) { Ok(node.holdings) } else { Err(FaultKind::Refused) }
         })
         .await
     }
 
-    async fn unlock(&self, endpoint: &NodeEndpoint, _: &WalletPassword) -> Result<(), HostError> {
-        let endpoint = endpoint.clone();
-        self.call(Provider::Node, "unlock", move |state| state.at(&endpoint).map(drop)).await
+    async fn unlock(&self, endpoint: &NodeEndpoint, password: &WalletPassword) -> Result<(), HostError> {
+        let (endpoint, password) = (endpoint.clone(), password.text().expose_secret().to_owned());
+        self.call(Provider::Node, "unlock", move |state| {
+            let wallet = state.at(&endpoint)?.1.wallet.as_mut().ok_or(FaultKind::Refused)?;
+            if wallet.is_locked {
+                if wallet.password != password {
+                    return Err(FaultKind::Refused);
+                }
+                (wallet.is_locked, wallet.looks) = (false, 0);
+            }
+            Ok(())
+        })
+        .await
     }
 }
