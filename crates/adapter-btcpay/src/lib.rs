@@ -51,7 +51,7 @@ impl BtcPay {
             provider: Self::PROVIDER,
             address: Address::try_new(settings.url, settings.loopback)?,
             keys,
-            limits: failed::bounded(settings.limits),
+            limits: settings.limits.at_most(failed::LONGEST_CALL),
             retry: settings.retry,
             breaker: settings.breaker,
             error_code: |document| document.get("code")?.as_str(),

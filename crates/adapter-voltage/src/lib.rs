@@ -46,7 +46,7 @@ impl Voltage {
             provider,
             address,
             keys,
-            limits: failed::bounded(settings.limits),
+            limits: settings.limits.at_most(failed::LONGEST_CALL),
             retry: settings.retry,
             breaker: settings.breaker,
             error_code,

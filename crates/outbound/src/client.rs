@@ -39,6 +39,14 @@ pub struct Limits {
     pub body_bytes: usize,
 }
 
+impl Limits {
+    /// These, with no call taking longer than that as a whole.
+    #[must_use]
+    pub fn at_most(self, total: Duration) -> Self {
+        Self { total: self.total.min(total), ..self }
+    }
+}
+
 impl Default for Limits {
     /// 3 s, 8 s, 20 s, 64 KiB. The whole stays below the 30 s that a request of ours may take.
     fn default() -> Self {
@@ -359,5 +367,17 @@ const fn may_pass(fault: &Fault) -> bool {
         | Fault::Unreadable { .. }
         | Fault::CircuitOpen { .. }
         | Fault::Unsendable => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_shortened_and_never_lengthened() {
+        let [short, bound, long] = [5, 18, 500].map(Duration::from_secs);
+        assert_eq!(Limits { total: long, ..Limits::default() }.at_most(bound).total, bound);
+        assert_eq!(Limits { total: short, ..Limits::default() }.at_most(bound).total, short);
     }
 }

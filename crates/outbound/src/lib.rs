@@ -5,6 +5,7 @@ mod breaker;
 mod call;
 mod circuit;
 mod client;
+mod effect;
 mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
@@ -18,6 +19,7 @@ pub use breaker::{Breaker, BreakerSettings, CircuitState, Outcome, Pass};
 pub use call::{Answer, Call};
 pub use circuit::{Circuit, CircuitListener};
 pub use client::{Client, Limits, Outside, Settings, SetupError};
+pub use effect::Effect;
 pub use error::{Fault, ProviderError, VendorCode};
 pub use keys::{Credential, KeyList, KeyListError};
 pub use reqwest::header::HeaderName;
