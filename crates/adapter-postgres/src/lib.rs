@@ -18,6 +18,7 @@ mod sealed;
 mod stores;
 mod tickets;
 mod tls;
+mod together;
 mod tx;
 mod users;
 mod webhooks;
@@ -26,6 +27,8 @@ mod webhooks;
 mod lease_tests;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(test)]
+mod together_tests;
 
 pub use administration::PgAdministration;
 pub use error::{ConnectError, MigrateError, RoleError};

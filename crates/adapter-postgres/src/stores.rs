@@ -17,7 +17,7 @@ use crate::operations::PgCatalogue;
 use crate::pool::PgPool;
 use crate::query::{PRUNED_AT_ONCE, in_batches, sql_call};
 use crate::roles::{self, Purpose};
-use crate::tickets::{OpeningGroup, PgTicketStore};
+use crate::tickets::{PgTicketStore, TicketsTogether};
 use crate::users::PgUserStore;
 use crate::webhooks::PgWebhooks;
 use crate::{ConnectError, PgOptions, RoleError, migrate, sealed};
@@ -34,7 +34,7 @@ sql_call! {
 pub struct PgStores {
     app: PgPool,
     worker: PgPool,
-    openings: OpeningGroup,
+    together: TicketsTogether,
     catalogue: PgCatalogue,
     up_to_date: Arc<AtomicBool>,
 }
@@ -64,14 +64,14 @@ impl PgStores {
         let app = PgPool::try_new(&options.app_url, options.app_connections, options)?;
         let worker = PgPool::try_new(&options.worker_url, options.worker_connections, options)?;
         let catalogue = PgCatalogue::new(app.clone());
-        let openings = OpeningGroup::new(app.clone());
-        Ok(Self { app, worker, openings, catalogue, up_to_date: Arc::default() })
+        let together = TicketsTogether::new(&app);
+        Ok(Self { app, worker, together, catalogue, up_to_date: Arc::default() })
     }
 
     /// Tickets, invoices, events and claims.
     #[must_use]
     pub fn tickets(&self) -> Arc<dyn TicketStore> {
-        Arc::new(PgTicketStore::new(self.app.clone(), self.worker.clone(), self.openings.clone()))
+        Arc::new(PgTicketStore::new(self.app.clone(), self.worker.clone(), self.together.clone()))
     }
 
     /// What can be bought.

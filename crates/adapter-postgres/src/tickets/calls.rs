@@ -19,6 +19,15 @@ sql_call! {
 }
 
 sql_call! {
+    /// Rows with the place of who asked, from 1.
+    pub(super) struct FindTickets = "find_tickets" {
+        users: Vec<Uuid> => Array<SqlUuid>,
+        epochs: Vec<i32> => Array<Integer>,
+        tickets: Vec<Uuid> => Array<SqlUuid>,
+    } -> (BigInt, ticket_readings::SqlType)
+}
+
+sql_call! {
     pub(super) struct LockTicket = "lock_ticket" {
         ticket: Uuid => SqlUuid,
     } -> ticket_readings::SqlType
@@ -41,17 +50,32 @@ sql_call! {
         after_id: Option<Uuid> => Nullable<SqlUuid>,
         offset: i64 => BigInt,
         limit: i64 => BigInt,
-    } -> (
-        BigInt,
-        Nullable<SqlUuid>,
-        Nullable<Integer>,
-        Nullable<Text>,
-        Nullable<Text>,
-        Nullable<BigInt>,
-        Nullable<Timestamptz>,
-        Nullable<Timestamptz>,
-        Nullable<Timestamptz>,
-    )
+    } -> ListColumns
+}
+
+/// The total, which is there even when nothing is listed, and a ticket.
+type ListColumns = (
+    BigInt,
+    Nullable<SqlUuid>,
+    Nullable<Integer>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+    Nullable<Timestamptz>,
+    Nullable<Timestamptz>,
+    Nullable<Timestamptz>,
+);
+
+sql_call! {
+    /// Rows with the place of who asked, from 1.
+    pub(super) struct ListTicketsOf = "list_tickets_of" {
+        users: Vec<Uuid> => Array<SqlUuid>,
+        epochs: Vec<i32> => Array<Integer>,
+        after: Vec<Option<Timestamp>> => Array<Nullable<Timestamptz>>,
+        after_ids: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>,
+        offsets: Vec<i64> => Array<BigInt>,
+        limits: Vec<i64> => Array<BigInt>,
+    } -> (BigInt, ListColumns)
 }
 
 sql_call! {

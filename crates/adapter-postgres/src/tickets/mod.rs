@@ -4,10 +4,10 @@ mod calls;
 mod group;
 mod looks;
 mod opening;
+mod reads;
 mod repository;
 mod rows;
 mod store;
 
-pub(crate) use group::OpeningGroup;
 pub(crate) use rows::{Reading, tickets as tickets_of};
-pub(crate) use store::PgTicketStore;
+pub(crate) use store::{PgTicketStore, TicketsTogether};

@@ -4,33 +4,52 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use guiche_kernel::{Actor, Caller, Limit, StoreError, Timestamp, Tx};
 use guiche_tickets::{
-    Claim, ClaimOutcome, ClaimRequest, Cursor, DueLook, Fingerprint, IdempotencyKey, InvoiceStatus, NextLook,
-    OperationId, PageStart, PaymentHash, Push, PushNoted, RefundDue, Release, Route, Ticket, TicketEvent,
-    TicketId, TicketPage, TicketQuery, TicketStatus, TicketStore, TicketSummary, TicketTx,
+    Claim, ClaimOutcome, ClaimRequest, DueLook, Fingerprint, IdempotencyKey, InvoiceStatus, NextLook,
+    PaymentHash, Push, PushNoted, RefundDue, Release, Route, Ticket, TicketEvent, TicketId, TicketPage,
+    TicketQuery, TicketStore, TicketTx,
 };
 use uuid::Uuid;
 
-use super::calls::{ClaimKey, FindDone, FindTicket, ListTickets, PruneClaims, ReleaseKey, TicketOf};
-use super::group::OpeningGroup;
+use super::calls::{ClaimKey, FindDone, PruneClaims, ReleaseKey, TicketOf};
 use super::looks::{self, After};
 use super::opening::Opening;
-use super::rows::{self, Reading};
+use super::reads::{Finding, Listing};
+use super::rows;
 use crate::pool::PgPool;
 use crate::query::{PRUNED_AT_ONCE, in_batches, one};
 use crate::schema::{invoices, ticket_readings};
+use crate::together::{Question as _, Together};
 use crate::tx::PgTx;
+
+/// What citizens ask at the same moment and is asked of the database together. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct TicketsTogether {
+    openings: Together<Opening>,
+    finds: Together<Finding>,
+    pages: Together<Listing>,
+}
+
+impl TicketsTogether {
+    pub(crate) fn new(app: &PgPool) -> Self {
+        Self {
+            openings: Together::new(app.clone()),
+            finds: Together::new(app.clone()),
+            pages: Together::new(app.clone()),
+        }
+    }
+}
 
 /// Tickets on PostgreSQL.
 #[derive(Clone)]
 pub(crate) struct PgTicketStore {
     app: PgPool,
     worker: PgPool,
-    group: OpeningGroup,
+    together: TicketsTogether,
 }
 
 impl PgTicketStore {
-    pub(crate) const fn new(app: PgPool, worker: PgPool, group: OpeningGroup) -> Self {
-        Self { app, worker, group }
+    pub(crate) const fn new(app: PgPool, worker: PgPool, together: TicketsTogether) -> Self {
+        Self { app, worker, together }
     }
 
     /// The general way to store a new ticket, for one that is not as [`Ticket::open`] makes it.
@@ -65,7 +84,7 @@ impl TicketStore for PgTicketStore {
         claim: Option<&Claim>,
     ) -> Result<(), StoreError> {
         match Opening::of(caller, ticket, events, claim) {
-            Some(opening) => self.group.write(opening).await,
+            Some(opening) => self.together.openings.ask_in_batch(opening).await,
             None => self.open_in_steps(caller, ticket, events, claim).await,
         }
     }
@@ -136,20 +155,15 @@ impl TicketStore for PgTicketStore {
     }
 
     async fn find(&self, actor: Actor, id: TicketId) -> Result<Option<Ticket>, StoreError> {
-        let ticket = id.as_uuid();
-        let readings: Vec<Reading> = match actor {
-            Actor::User(caller) => {
-                let (user, epoch) = (caller.user_id.as_uuid(), caller.epoch.get());
-                self.app.rows(FindTicket { user, epoch, ticket }).await?
-            }
+        match actor {
+            Actor::User(caller) => self.together.finds.ask(Finding { caller, ticket: id }).await,
             Actor::Worker => {
                 let query = ticket_readings::table
-                    .filter(ticket_readings::id.eq(ticket))
+                    .filter(ticket_readings::id.eq(id.as_uuid()))
                     .order(ticket_readings::ordinal);
-                self.worker.rows(query).await?
+                rows::ticket(self.worker.rows(query).await?)
             }
-        };
-        rows::ticket(readings)
+        }
     }
 
     async fn ticket_of(&self, actor: Actor, hash: &PaymentHash) -> Result<Option<TicketId>, StoreError> {
@@ -169,32 +183,12 @@ impl TicketStore for PgTicketStore {
     }
 
     async fn list(&self, caller: Caller, query: &TicketQuery) -> Result<TicketPage, StoreError> {
-        let (after, offset) = match query.start {
-            PageStart::Newest => (None, 0),
-            PageStart::After(cursor) => (Some(cursor), 0),
-            PageStart::Offset(rows) => (None, i64::from(rows)),
-        };
-        let limit = usize::from(query.limit.get());
-        let call = ListTickets {
-            user: caller.user_id.as_uuid(),
-            epoch: caller.epoch.get(),
-            status: query.status.map(TicketStatus::as_str),
-            after: after.map(|cursor| cursor.created_at),
-            after_id: after.map(|cursor| cursor.id.as_uuid()),
-            offset,
-            // One more than is shown says whether there is another page.
-            limit: i64::from(query.limit.get()) + 1,
-        };
-        let rows: Vec<ListRow> = self.app.rows(call).await?;
-        let total = rows.first().ok_or_else(|| StoreError::corrupt("a list without its total"))?.total;
-        let total = u32::try_from(total).ok().filter(|total| *total <= TicketPage::COUNTED_UP_TO);
-        let mut tickets: Vec<TicketSummary> =
-            rows.into_iter().filter_map(|row| row.summary().transpose()).collect::<Result<_, _>>()?;
-        let more = tickets.len() > limit;
-        tickets.truncate(limit);
-        let last = tickets.last().filter(|_| more);
-        let next = last.map(|last| Cursor { created_at: last.created_at, id: last.id });
-        Ok(TicketPage { tickets, total, next })
+        let listing = Listing { caller, query: query.clone() };
+        if listing.has_company() {
+            self.together.pages.ask(listing).await
+        } else {
+            listing.alone(&self.app).await
+        }
     }
 
     async fn claim_looks(
@@ -241,36 +235,5 @@ impl TicketStore for PgTicketStore {
 
     async fn prune_pushes(&self, before: Timestamp) -> Result<u64, StoreError> {
         looks::prune_pushes(&self.worker, before).await
-    }
-}
-
-/// A row of `list_tickets`; of an empty page there is one, with the total alone.
-#[derive(Queryable)]
-struct ListRow {
-    total: i64,
-    id: Option<Uuid>,
-    operation_id: Option<i32>,
-    operation_name: Option<String>,
-    status: Option<String>,
-    amount_sats: Option<i64>,
-    created_at: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
-    paid_at: Option<Timestamp>,
-}
-
-impl ListRow {
-    fn summary(self) -> Result<Option<TicketSummary>, StoreError> {
-        let Some(id) = self.id else { return Ok(None) };
-        let absent = || StoreError::corrupt("a listed ticket lacks a column");
-        Ok(Some(TicketSummary {
-            id: TicketId::new(id),
-            operation_id: OperationId::new(self.operation_id.ok_or_else(absent)?),
-            operation_name: self.operation_name.ok_or_else(absent)?,
-            status: rows::word(&self.status.ok_or_else(absent)?)?,
-            amount: rows::sats(self.amount_sats.ok_or_else(absent)?)?,
-            created_at: self.created_at.ok_or_else(absent)?,
-            expires_at: self.expires_at.ok_or_else(absent)?,
-            paid_at: self.paid_at,
-        }))
     }
 }

@@ -23,6 +23,7 @@ mod notifications;
 mod plans;
 mod privileges;
 mod races;
+mod reads;
 mod roles;
 mod runtimes;
 mod scene;

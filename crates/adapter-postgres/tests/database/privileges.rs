@@ -82,8 +82,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
     (
         "guiche_app",
         "register account_of credentials_of credentials_by_email session_by_token_hash open_session rotate_token
-        revoke_family_of change_password find_ticket ticket_of list_tickets open_ticket open_tickets insert_ticket claim_key
-        find_done release_key
+        revoke_family_of change_password find_ticket find_tickets ticket_of list_tickets list_tickets_of open_ticket open_tickets
+        insert_ticket claim_key find_done release_key
         begin_lightning_setup find_lightning_setup tear_down_lightning_setup active_lightning_address
         list_lightning_setup_log",
     ),

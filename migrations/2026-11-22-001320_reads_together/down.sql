@@ -1,0 +1,2 @@
+DROP FUNCTION list_tickets_of;
+DROP FUNCTION find_tickets;
