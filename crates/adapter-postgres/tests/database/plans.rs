@@ -96,3 +96,35 @@ async fn lists_and_due_invoices_are_read_from_their_indexes() {
     assert_eq!(plan.matches("using invoices_look_at").count(), 2, "for these arguments and for any: {plan}");
     assert!(!plan.contains("Seq Scan"), "what is taken is written by its key: {plan}");
 }
+
+#[tokio::test]
+async fn reads_together_are_read_from_their_indexes() {
+    let scene = Scene::new().await;
+    let (someone, busy) = many_tickets(&scene).await;
+    let (superuser, app) = (scene.superuser().await, scene.app().await);
+    let users = format!("ARRAY['{}', '{}']::uuid[], ARRAY[0, 0]", someone.user_id, busy.user_id);
+
+    let queries = queries_of(&superuser, "find_tickets", &["p_users", "p_epochs", "p_tickets"]).await;
+    let arguments = format!("{users}, ARRAY[gen_random_uuid(), gen_random_uuid()]");
+    let found = plan(&app, &queries[0], "uuid[], integer[], uuid[]", &arguments).await;
+
+    let parameters = ["p_users", "p_epochs", "p_after", "p_after_ids", "p_offsets", "p_limits"];
+    let queries = queries_of(&superuser, "list_tickets_of", &parameters).await;
+    let types = "uuid[], integer[], timestamptz[], uuid[], bigint[], bigint[]";
+    let arguments =
+        format!("{users}, ARRAY[now(), NULL], ARRAY[gen_random_uuid(), NULL], ARRAY[0, 0], ARRAY[21, 21]");
+    let listed = plan(&app, &queries[0], types, &arguments).await;
+    let from_index =
+        listed.lines().filter(|line| line.contains("Index Cond") && line.contains("ROW(created_at, id) <"));
+    assert_eq!(from_index.count(), 2, "for these arguments and for any: {listed}");
+    let counted = format!("LIMIT {}", guiche_tickets::TicketPage::COUNTED_UP_TO + 1);
+    assert!(queries[0].contains(&counted), "one more than is counted says that there are too many");
+
+    for plan in [found, listed] {
+        for table in ["tickets", "invoices"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{plan}");
+        }
+        // The caller is put in force before anything of theirs is looked for.
+        assert!(plan.contains("Nested Loop") && !plan.contains("Hash"), "{plan}");
+    }
+}

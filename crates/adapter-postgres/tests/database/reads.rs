@@ -78,7 +78,7 @@ async fn closed(scene: &Scene) -> Client {
 /// fit into one.
 async fn together(scene: &Scene, all: &[(Caller, TicketId)]) -> Vec<Found> {
     let keeper = closed(scene).await;
-    let first = asked(scene, &vec![all[0]; FIRST]).await;
+    let first = asked(scene, &[all[0]; FIRST]).await;
     stopped(scene, &scene.superuser().await, FIRST).await;
     let calls = asked(scene, all).await;
     keeper.batch_execute("COMMIT").await.unwrap();
