@@ -32,8 +32,8 @@ pub(crate) trait Question: Sized + Send + Sync + 'static {
     type Answer: Send + 'static;
     /// Questions of one batch at most. More save nothing, and make the last of them wait.
     const TOGETHER: usize;
-    /// Batches under way at most, as long as they are quick. With one, the database would rest while the next is put
-    /// together; each further one makes the batches smaller.
+    /// Batches under way at most, as long as they are quick. With one, the database rests while the next is put together;
+    /// each further one makes the batches smaller.
     const TURNS: usize;
     /// Batches under way at most.
     const TURNS_WHEN_SLOW: usize;

@@ -14,8 +14,8 @@ use uuid::Uuid;
 use crate::scene::{Scene, number, texts};
 
 const SOON: Duration = Duration::from_secs(4);
-/// So many go by themselves, before the others gather.
-const FIRST: usize = 2;
+/// So many go by themselves; the others gather.
+const FIRST: usize = 1;
 const BATCHES: &str = "SELECT last_value FROM batches";
 
 /// From now on batches are counted, and each begins with the given statements.
