@@ -26,7 +26,6 @@ diesel::table! {
         paid_at -> Nullable<Timestamptz>,
         preimage -> Nullable<Binary>,
         refunded_at -> Nullable<Timestamptz>,
-        look_at -> Nullable<Timestamptz>,
     }
 }
 

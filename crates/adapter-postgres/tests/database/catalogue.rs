@@ -78,8 +78,10 @@ async fn definer_functions_are_the_few_that_must_see_more_and_look_nowhere_else(
             "append_lightning_setup_log guiche_auth search_path=pg_catalog, public, pg_temp",
             "begin_lightning_setup guiche_auth search_path=pg_catalog, public, pg_temp",
             "credentials_by_email guiche_auth search_path=pg_catalog, public, pg_temp",
+            "follow_invoice guiche_auth search_path=pg_catalog, public, pg_temp",
             "session_by_token_hash guiche_auth search_path=pg_catalog, public, pg_temp",
             "tear_down_lightning_setup guiche_auth search_path=pg_catalog, public, pg_temp",
+            "watch_invoices guiche_auth search_path=pg_catalog, public, pg_temp",
         ]
     );
     let callers = "SELECT DISTINCT r.rolname::text FROM pg_proc p, pg_roles r

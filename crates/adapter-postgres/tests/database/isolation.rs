@@ -36,6 +36,10 @@ fn insert(table: &str, of: Caller) -> String {
         "invoices" => format!(
             "INSERT INTO invoices VALUES ({hash}, {of_ticket}, 9, 'p', 'b', {moment}, 'infinity', 'expired')"
         ),
+        "invoice_looks" => format!(
+            "INSERT INTO invoice_looks
+            VALUES ({hash}, (SELECT id FROM tickets LIMIT 1), '{user}', 'p', {moment}, 'infinity', {moment}, NULL, true)"
+        ),
         "outbox" => format!(
             "INSERT INTO outbox (id, kind, happened_at, ticket_id, user_id, amount_sats, operation_id, status, version)
             VALUES ('{id}', 'ticket.expired', {moment}, {of_ticket}, 1, 'expired', 1)"
@@ -72,6 +76,7 @@ fn update(table: &str, of: Caller, owner: &str) -> String {
         "refresh_tokens" => "spent_at = now()",
         "tickets" => "version = 99",
         "invoices" => "status = 'expired'",
+        "invoice_looks" => "due_at = now()",
         "idempotency_claims" => "claimed_until = now()",
         "lightning_addresses" => "status = 'failed'",
         "lightning_setup_steps" => "state = 'undone'",
@@ -205,7 +210,9 @@ async fn what_a_ticket_is_about_cannot_be_changed_and_nothing_can_be_deleted() {
         (&worker, "SET ROLE guiche_app"),
         (&app, "UPDATE users SET email_key = 'x'"),
         (&app, "DELETE FROM sessions"),
-        (&app, "UPDATE invoices SET look_at = now()"),
+        (&app, "UPDATE invoice_looks SET due_at = now()"),
+        (&app, "DELETE FROM invoice_looks"),
+        (&worker, "UPDATE invoice_looks SET user_id = ticket_id"),
         (&worker, "SELECT * FROM users"),
         (&worker, "SELECT * FROM refresh_tokens"),
         (&worker, "SELECT user_id FROM sessions"),

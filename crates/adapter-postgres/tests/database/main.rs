@@ -18,6 +18,7 @@ mod failures;
 mod forgetting;
 mod isolation;
 mod lightning;
+mod looks;
 mod migrations;
 mod notifications;
 mod plans;

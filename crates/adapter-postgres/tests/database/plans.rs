@@ -93,8 +93,12 @@ async fn lists_and_due_invoices_are_read_from_their_indexes() {
     let worker = scene.database.raw(&scene.database.worker_url()).await;
     let queries = queries_of(&superuser, "claim_looks", &["p_now", "p_leased_until", "p_limit"]).await;
     let plan = plan(&worker, &queries[0], "timestamptz, timestamptz, bigint", "now(), now(), 100").await;
-    assert_eq!(plan.matches("using invoices_look_at").count(), 2, "for these arguments and for any: {plan}");
-    assert!(!plan.contains("Seq Scan"), "what is taken is written by its key: {plan}");
+    assert_eq!(
+        plan.matches("using invoice_looks_due_at").count(),
+        2,
+        "for these arguments and for any: {plan}"
+    );
+    assert!(!plan.contains("Seq Scan"), "what is taken is written where it lies: {plan}");
 }
 
 #[tokio::test]

@@ -15,6 +15,9 @@ const TABLES: &[&str] = &[
     "__diesel_schema_migrations guiche_worker: SELECT",
     "idempotency_claims guiche_app: DELETE, INSERT, SELECT",
     "idempotency_claims guiche_worker: DELETE, SELECT",
+    "invoice_looks guiche_app: SELECT",
+    "invoice_looks guiche_auth: DELETE, INSERT, SELECT",
+    "invoice_looks guiche_worker: DELETE, INSERT, SELECT",
     "invoices guiche_app: INSERT, SELECT",
     "invoices guiche_worker: INSERT, SELECT",
     "lightning_address_invoices guiche_app: SELECT",
@@ -56,8 +59,10 @@ const TABLES: &[&str] = &[
 const COLUMNS: &[&str] = &[
     "idempotency_claims guiche_app: UPDATE (fingerprint, subject, requested_at, claimed_until, touched_at, ticket_id, payment_hash)",
     "idempotency_claims guiche_worker: UPDATE (ticket_id, payment_hash)",
+    "invoice_looks guiche_auth: UPDATE (open)",
+    "invoice_looks guiche_worker: UPDATE (due_at, leased_until)",
     "invoices guiche_app: UPDATE (status, paid_at, preimage, refunded_at)",
-    "invoices guiche_worker: UPDATE (status, paid_at, preimage, refunded_at, look_at)",
+    "invoices guiche_worker: UPDATE (status, paid_at, preimage, refunded_at)",
     "lightning_address_invoices guiche_worker: UPDATE (paid_at)",
     "lightning_addresses guiche_auth: UPDATE (status, goal, attempt, fault, voltage_node_id, btcpay_store_id, encrypted_voltage_config, encrypted_btcpay_config, active, reserved, begun_at, due_at, run, leased_until, updated_at)",
     "lightning_addresses guiche_worker: UPDATE (status, fault, voltage_node_id, btcpay_store_id, encrypted_voltage_config, encrypted_btcpay_config, active, last_sync_at, activated_at, due_at, run, leased_until, updated_at)",
@@ -101,7 +106,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
         note_lightning_delivery prune_lightning",
     ),
     // Triggers need no privilege to run.
-    ("nobody", "refuse ticket_is_whole watch_invoice unwatch_invoice tell_ticket_changed tell_sessions_ended"),
+    ("nobody", "refuse ticket_is_whole watch_invoices follow_invoice tell_ticket_changed tell_sessions_ended"),
     // The administrator's, who is the owner.
     ("nobody", "add_operation begin_forgetting forget_user tickets_to_forget
         lightning_setups_to_forget forget_lightning_setups"),

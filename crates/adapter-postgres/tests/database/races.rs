@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use crate::scene::{Scene, number, texts};
 
 /// Until so many wait for a lock in this database.
-async fn wait_for(sessions: i64, observer: &Client, database: &TestDatabase) {
+pub(crate) async fn wait_for(sessions: i64, observer: &Client, database: &TestDatabase) {
     let waiting = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
         database.name()

@@ -164,6 +164,10 @@ impl Scene {
                 expires_at, CASE '{status}' WHEN 'pending' THEN 'open' ELSE 'expired' END
             FROM tickets WHERE user_id = '{0}' AND status = '{status}'
             ON CONFLICT DO NOTHING;
+            INSERT INTO invoice_looks SELECT payment_hash, ticket_id, user_id, provider_invoice_id, issued_at, expires_at,
+                issued_at + interval '2 seconds', NULL, status = 'open'
+            FROM invoices WHERE user_id = '{0}'
+            ON CONFLICT DO NOTHING;
             COMMIT",
             caller.user_id
         );
@@ -200,12 +204,13 @@ pub(crate) fn preimage(id: Uuid) -> Preimage {
 }
 
 /// Every table that holds something of a person, and the column that says of whom.
-pub(crate) const PERSONAL: [(&str, &str); 11] = [
+pub(crate) const PERSONAL: [(&str, &str); 12] = [
     ("users", "id"),
     ("sessions", "user_id"),
     ("refresh_tokens", "user_id"),
     ("tickets", "user_id"),
     ("invoices", "user_id"),
+    ("invoice_looks", "user_id"),
     ("outbox", "user_id"),
     ("idempotency_claims", "user_id"),
     ("lightning_addresses", "user_id"),
@@ -215,8 +220,13 @@ pub(crate) const PERSONAL: [(&str, &str); 11] = [
 ];
 
 /// Those that the login that serves reads and never writes.
-pub(crate) const READ_ONLY: [&str; 4] =
-    ["lightning_addresses", "lightning_setup_steps", "lightning_address_invoices", "lightning_setup_log"];
+pub(crate) const READ_ONLY: [&str; 5] = [
+    "invoice_looks",
+    "lightning_addresses",
+    "lightning_setup_steps",
+    "lightning_address_invoices",
+    "lightning_setup_log",
+];
 
 /// Pays every ticket by its invoice, in one transaction.
 pub(crate) const PAY: &str = "

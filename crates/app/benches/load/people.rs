@@ -93,7 +93,7 @@ const COPY_TICKETS: &str = "
     SELECT sha256(uuid_send(c.id)), c.id, c.user_id, i.amount_sats, 1,
         overlay(i.provider_invoice_id placing md5(c.id::text) from 1), i.bolt11, c.moment, c.moment + interval '1 day', 'open'
     FROM copies c, (SELECT * FROM invoices LIMIT 1) i;
-    UPDATE invoices i SET look_at = NULL FROM copies c WHERE i.ticket_id = c.id;
+    DELETE FROM invoice_looks l USING copies c WHERE l.ticket_id = c.id;
     COMMIT;
     DROP TABLE copies";
 

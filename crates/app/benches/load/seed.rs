@@ -88,14 +88,20 @@ const STORE: &str = "
         s.issued_at, s.issued_at, s.expires_at
     FROM seeds s, (SELECT * FROM operations WHERE id = 1) o ORDER BY s.n;
     INSERT INTO invoices (
-        payment_hash, ticket_id, user_id, amount_sats, ordinal, provider_invoice_id, bolt11, issued_at, expires_at, status,
-        look_at
+        payment_hash, ticket_id, user_id, amount_sats, ordinal, provider_invoice_id, bolt11, issued_at, expires_at, status
     )
     SELECT s.hash, s.id, s.user_id, o.price_sats, 1, 'SparkLightningReceiveRequest:' || md5('seed ' || s.n)::uuid,
-        'lnbcrt500u' || repeat('q', 390), s.issued_at, s.expires_at, CASE WHEN s.is_open THEN 'open' ELSE 'expired' END,
-        (SELECT min(s.issued_at + after * interval '1 second') FROM unnest(ARRAY[$looks]) AS after
-         WHERE s.issued_at + after * interval '1 second' > '$until')
+        'lnbcrt500u' || repeat('q', 390), s.issued_at, s.expires_at, CASE WHEN s.is_open THEN 'open' ELSE 'expired' END
     FROM seeds s, (SELECT * FROM operations WHERE id = 1) o ORDER BY s.n;
+    INSERT INTO invoice_looks (
+        payment_hash, ticket_id, user_id, provider_invoice_id, issued_at, expires_at, due_at, open
+    )
+    SELECT i.payment_hash, i.ticket_id, i.user_id, i.provider_invoice_id, i.issued_at, i.expires_at, next.look, i.status = 'open'
+    FROM invoices i, LATERAL (
+        SELECT min(i.issued_at + after * interval '1 second') FROM unnest(ARRAY[$looks]) AS after
+        WHERE i.issued_at + after * interval '1 second' > '$until'
+    ) AS next (look)
+    WHERE next.look IS NOT NULL ORDER BY i.issued_at;
     DROP TABLE seeds;
     RESET session_replication_role;
     RESET synchronous_commit";

@@ -11,7 +11,7 @@ use crate::world::{Server, World, eventually, free_port};
 
 /// No watcher asks about any invoice from now on.
 fn forget_the_schedule(database: &Database) {
-    database.sql("UPDATE invoices SET look_at = NULL");
+    database.sql("DELETE FROM invoice_looks");
 }
 
 /// As if all invoices had run out.

@@ -155,7 +155,8 @@ impl Lab {
             .run(
                 "UPDATE idempotency_claims SET claimed_until = claimed_until - interval '10 minutes'
                     WHERE ticket_id IS NULL;
-                UPDATE invoices SET look_at = look_at - interval '10 minutes' WHERE look_at IS NOT NULL;
+                UPDATE invoice_looks SET due_at = due_at - interval '10 minutes',
+                    leased_until = leased_until - interval '10 minutes';
                 UPDATE webhook_deliveries SET next_at = next_at - interval '10 minutes',
                     leased_until = leased_until - interval '10 minutes' WHERE state = 'pending'",
             )
@@ -165,8 +166,8 @@ impl Lab {
     /// The first look at an invoice is due now, and not in two seconds.
     pub(crate) async fn look_now(&self, hash: &str) {
         let sql = format!(
-            "UPDATE invoices SET look_at = look_at - interval '2 seconds'
-                WHERE payment_hash = decode('{hash}', 'hex') AND look_at = issued_at + interval '2 seconds'"
+            "UPDATE invoice_looks SET due_at = issued_at WHERE payment_hash = decode('{hash}', 'hex')
+                AND due_at = issued_at + interval '2 seconds' AND leased_until IS NULL"
         );
         self.books.run(&sql).await;
     }
@@ -174,8 +175,8 @@ impl Lab {
     /// A look at the ticket's invoice is due now, if there is to be any; not while a watcher is at it.
     pub(crate) async fn look_soon(&self, ticket: &str) {
         let sql = format!(
-            "UPDATE invoices SET look_at = look_at - interval '1 minute'
-                WHERE ticket_id = '{ticket}' AND status = 'open'"
+            "UPDATE invoice_looks SET due_at = due_at - interval '1 minute',
+                leased_until = leased_until - interval '1 minute' WHERE ticket_id = '{ticket}' AND open"
         );
         self.books.run(&sql).await;
     }

@@ -68,7 +68,10 @@ const MISTAKES: [Mistake; 12] = [
     },
     Mistake {
         name: "no-look-after-the-first",
-        how: How::InTheDatabase(&[("reschedule_looks", "SET look_at = held.at", "SET look_at = NULL")], ""),
+        how: How::InTheDatabase(
+            &[("reschedule_looks", "SET due_at = held.at", "SET due_at = 'infinity'")],
+            "",
+        ),
         at: after(Call::Reschedule),
     },
     Mistake {
@@ -76,8 +79,8 @@ const MISTAKES: [Mistake; 12] = [
         how: How::InTheDatabase(
             &[(
                 "claim_looks",
-                "SET look_at = p_leased_until",
-                "SET look_at = p_leased_until + interval '1 year'",
+                "SET leased_until = p_leased_until",
+                "SET leased_until = p_leased_until + interval '1 year'",
             )],
             "",
         ),

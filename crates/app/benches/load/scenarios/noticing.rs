@@ -166,7 +166,7 @@ impl Window {
         news::all(&mut streams, number, OPENED).await?;
         // Whatever is noticed from now on, it is by a push.
         self.client
-            .batch_execute("UPDATE invoices SET look_at = now() + interval '1 hour' WHERE paid_at IS NULL")
+            .batch_execute("UPDATE invoice_looks SET due_at = now() + interval '1 hour', leased_until = NULL")
             .await?;
         let stored = self.stored().await?;
         let pusher = guiche_app::web::client().build()?;

@@ -172,13 +172,13 @@ impl<'a> Office<'a> {
 }
 
 const DUE: &str = "
-    UPDATE invoices i SET look_at = i.issued_at
+    UPDATE invoice_looks l SET due_at = l.issued_at
     FROM (SELECT payment_hash FROM invoices ORDER BY issued_at OFFSET $1 LIMIT $2) slice
-    WHERE i.payment_hash = slice.payment_hash AND i.paid_at IS NULL";
+    WHERE l.payment_hash = slice.payment_hash";
 const UNTOLD: &str = "
     UPDATE outbox SET fanned_out = false WHERE id IN (SELECT id FROM outbox ORDER BY position LIMIT $1)";
 const SETTLED: &str = "SELECT count(*) FROM outbox WHERE kind = 'ticket.paid'";
 const TAKE_BACK: &str = "
-    UPDATE invoices SET look_at = NULL WHERE look_at IS NOT NULL;
+    UPDATE invoice_looks SET due_at = 'infinity', leased_until = NULL WHERE due_at <> 'infinity';
     DELETE FROM webhook_deliveries;
     UPDATE outbox SET fanned_out = true WHERE NOT fanned_out";

@@ -106,8 +106,8 @@ impl Lookout {
 }
 
 const OLDEST: &str = "
-    SELECT greatest(0, extract(epoch FROM clock_timestamp() - look_at))::float8 FROM invoices
-    WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1";
+    SELECT greatest(0, extract(epoch FROM clock_timestamp() - greatest(due_at, leased_until)))::float8
+    FROM invoice_looks WHERE leased_until IS NULL OR leased_until <= clock_timestamp() ORDER BY due_at LIMIT 1";
 
 fn figures(unpaid: &Unpaid, measured: &[Measured], resident: proc::Memory) -> Vec<Figure> {
     let over = |value: &dyn Fn(&Measured) -> f64| median(measured.iter().map(value));
