@@ -32,7 +32,7 @@ impl BtcPayPlay {
     async fn reached(&self, asked: &Asked) -> Result<Store, Reply> {
         let segments = asked.segments();
         let id = segments.get(3).copied().unwrap_or_default();
-        let store = self.stores().into_iter().find(|store| store.id == id).ok_or_else(missing_permission)?;
+        let store = self.store(id).ok_or_else(missing_permission)?;
         let Some(connection) = &store.connection else {
             return Err(no(404, "lightning-not-configured", "The lightning node is not set up"));
         };
@@ -119,7 +119,7 @@ impl BtcPayPlay {
     pub(super) fn play_invoice(&self, asked: &Asked) -> Reply {
         let segments = asked.segments();
         let (store, id) = (segments.get(3).copied(), segments.get(7).copied());
-        let Some(store) = self.stores().into_iter().find(|known| Some(known.id.as_str()) == store) else {
+        let Some(store) = store.and_then(|id| self.store(id)) else {
             return missing_permission();
         };
         let invoice = store.invoices.iter().find(|invoice| Some(invoice.id.as_str()) == id);

@@ -142,6 +142,10 @@ impl BtcPayPlay {
         paid.ok_or_else(|| not_found("no such invoice"))
     }
 
+    fn store(&self, id: &str) -> Option<Store> {
+        self.world.read(|world| world.stores.iter().find(|store| store.id == id).cloned())
+    }
+
     fn gate(&self) -> MutexGuard<'_, Gate> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }

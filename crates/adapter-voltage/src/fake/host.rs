@@ -58,7 +58,8 @@ impl VoltagePlay {
 
     fn one(&self, asked: &Asked) -> Reply {
         let Some(Which { node_id }) = asked.json() else { return no("bad request body") };
-        let Some(node) = self.nodes().into_iter().find(|node| node.node_id == node_id) else {
+        let known = |node: &&Node| node.node_id == node_id;
+        let Some(node) = self.world.read(|world| world.nodes.iter().find(known).cloned()) else {
             return no("node_id is invalid");
         };
         let mut document = summary(&node, self.clock.now());

@@ -64,7 +64,7 @@ impl VoltagePlay {
             Ok(Turn { node, now, serves_at, number }.play(operation, asked))
         };
         if !CHANGING.contains(&operation) {
-            return play(&mut self.world.read(World::clone));
+            return play(&mut self.world.read(|world| world.with_only(endpoint)));
         }
         self.world.change(play).unwrap_or_else(|_| Ok(Reply::text(500, "the ledger cannot be written")))
     }

@@ -25,10 +25,13 @@ impl World {
 
     /// By its id, its name, its endpoint or its alias.
     pub(super) fn find(&mut self, name: &str) -> Option<&mut Node> {
-        self.nodes.iter_mut().find(|node| {
-            let alias = node.document.pointer("/settings/alias").and_then(Value::as_str);
-            [&*node.node_id, &node.name, &node.endpoint].contains(&name) || alias == Some(name)
-        })
+        self.nodes.iter_mut().find(|node| node.is(name))
+    }
+
+    /// A world of which only that node is left, for whoever looks: of thousands no copy is made.
+    pub(super) fn with_only(&self, name: &str) -> Self {
+        let nodes = self.nodes.iter().filter(|node| node.is(name)).take(1).cloned().collect();
+        Self { nodes, deleted: Vec::new(), made: self.made }
     }
 
     /// Adds a node and returns its id. The same name may be ordered twice: whoever orders must not rely on being refused.
@@ -153,6 +156,12 @@ pub struct Change {
 }
 
 impl Node {
+    /// Whether that is its id, its name, its endpoint or its alias.
+    fn is(&self, name: &str) -> bool {
+        let alias = || self.document.pointer("/settings/alias").and_then(Value::as_str);
+        [&*self.node_id, &self.name, &self.endpoint].contains(&name) || alias() == Some(name)
+    }
+
     pub(super) fn apply(&mut self, change: Change) {
         let Change { answers, says, locked, purse } = change;
         self.answers = answers.unwrap_or(self.answers);

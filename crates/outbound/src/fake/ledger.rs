@@ -54,11 +54,10 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Ledger<T> {
     /// When it could not be written.
     pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> io::Result<R> {
         let mut state = self.lock();
+        let Some(place) = &self.file else { return Ok(change(&mut state)) };
         let mut next = state.clone();
         let outcome = change(&mut next);
-        if let Some(place) = &self.file {
-            replace(&place.path, &serde_json::to_vec_pretty(&next)?)?;
-        }
+        replace(&place.path, &serde_json::to_vec_pretty(&next)?)?;
         *state = next;
         Ok(outcome)
     }
