@@ -112,21 +112,29 @@ pub trait SetupStore: Send + Sync {
         leased_until: Timestamp,
     ) -> Result<Option<(Lease, Setup)>, StoreError>;
 
-    /// For workers: writes a step's record (in the place of the one of that attempt and step), and extends the lease. What
-    /// was sealed there stays when the new record has nothing sealed: a seed outlives its node.
+    /// For workers: writes records, each of another step (in the place of the one of that attempt and step), all of them
+    /// or none, and extends the lease. What was sealed there stays when the new record has nothing sealed: a seed outlives
+    /// its node.
     async fn record(
         &self,
         lease: &Lease,
-        record: &StepRecord,
+        records: &[StepRecord],
         leased_until: Timestamp,
     ) -> Result<(), StoreError>;
 
     /// For workers: turns from making to undoing because of a fault; or, while undoing, tells why something had to be left.
     async fn roll_back(&self, lease: &Lease, fault: &SetupFault, now: Timestamp) -> Result<(), StoreError>;
 
-    /// For workers: writes what the address is served by, makes it active, and gives the lease back. Both ids and both
-    /// sealed documents go in together. [`StoreError::Duplicate`] when the person has another active address.
-    async fn complete(&self, lease: &Lease, services: &Services, now: Timestamp) -> Result<(), StoreError>;
+    /// For workers: writes the last records, as [`record`](Self::record) does, and what the address is served by, makes it
+    /// active, and gives the lease back; all of it or nothing. [`StoreError::Duplicate`] when the person has another active
+    /// address.
+    async fn complete(
+        &self,
+        lease: &Lease,
+        last: &[StepRecord],
+        services: &Services,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// For workers: ends the undoing in one of [`SetupStatus::Failed`], [`NeedsAttention`](SetupStatus::NeedsAttention),
     /// [`Removed`](SetupStatus::Removed), and gives the lease back. Of a removed one the services are forgotten; what is

@@ -71,16 +71,16 @@ sql_call! {
 }
 
 sql_call! {
-    pub(super) struct Record<'a> = "record_lightning_setup" {
+    pub(super) struct Record<'a> = "record_lightning_steps" {
         id: Uuid => SqlUuid,
         run: i64 => BigInt,
-        attempt: i32 => Integer,
-        step: &'static str => Text,
-        state: &'static str => Text,
-        resource: Option<&'a str> => Nullable<Text>,
-        sealed: Option<&'a str> => Nullable<Text>,
-        tries: i32 => Integer,
-        since: Timestamp => Timestamptz,
+        attempts: Vec<i32> => Array<Integer>,
+        steps: Vec<&'static str> => Array<Text>,
+        states: Vec<&'static str> => Array<Text>,
+        resources: Vec<Option<&'a str>> => Array<Nullable<Text>>,
+        sealed: Vec<Option<&'a str>> => Array<Nullable<Text>>,
+        tries: Vec<i32> => Array<Integer>,
+        since: Vec<Timestamp> => Array<Timestamptz>,
         leased_until: Timestamp => Timestamptz,
     } -> ()
 }
@@ -95,9 +95,16 @@ sql_call! {
 }
 
 sql_call! {
-    pub(super) struct Complete<'a> = "complete_lightning_setup" {
+    pub(super) struct Complete<'a> = "complete_lightning_steps" {
         id: Uuid => SqlUuid,
         run: i64 => BigInt,
+        attempts: Vec<i32> => Array<Integer>,
+        steps: Vec<&'static str> => Array<Text>,
+        states: Vec<&'static str> => Array<Text>,
+        resources: Vec<Option<&'a str>> => Array<Nullable<Text>>,
+        sealed: Vec<Option<&'a str>> => Array<Nullable<Text>>,
+        tries: Vec<i32> => Array<Integer>,
+        since: Vec<Timestamp> => Array<Timestamptz>,
         node_id: &'a str => Text,
         store_id: &'a str => Text,
         node_config: Option<&'a str> => Nullable<Text>,

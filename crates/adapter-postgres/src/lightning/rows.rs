@@ -109,6 +109,38 @@ impl Reading {
     }
 }
 
+/// Records of the journal, column by column.
+#[derive(Default)]
+pub(super) struct RecordColumns<'a> {
+    pub(super) attempts: Vec<i32>,
+    pub(super) steps: Vec<&'static str>,
+    pub(super) states: Vec<&'static str>,
+    pub(super) resources: Vec<Option<&'a str>>,
+    pub(super) sealed: Vec<Option<&'a str>>,
+    pub(super) tries: Vec<i32>,
+    pub(super) since: Vec<Timestamp>,
+}
+
+impl<'a> RecordColumns<'a> {
+    pub(super) fn of(records: &'a [StepRecord]) -> Result<Self, StoreError> {
+        let mut columns = Self::default();
+        for record in records {
+            columns.attempts.push(attempt(record)?);
+            columns.steps.push(record.step.as_str());
+            columns.states.push(record.state.as_str());
+            columns.resources.push(record.resource.as_deref());
+            columns.sealed.push(record.sealed.as_ref().map(Sealed::as_str));
+            columns.tries.push(record.tries.into());
+            columns.since.push(record.since);
+        }
+        Ok(columns)
+    }
+}
+
+pub(super) fn attempt(record: &StepRecord) -> Result<i32, StoreError> {
+    i32::try_from(record.attempt).map_err(|_| StoreError::corrupt("an attempt beyond all counting"))
+}
+
 /// A row of `lightning_setup_log`.
 #[derive(Queryable)]
 pub(super) struct LogRow {

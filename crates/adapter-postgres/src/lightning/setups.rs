@@ -14,7 +14,7 @@ use guiche_lightning_setup::{
 use super::PgLightning;
 use super::calls::{self, Adopt, AppendLog, Claim, ClaimOne, Close, Complete, Find, ListLog, ListSetups};
 use super::calls::{Record, Repair, Resolve, Rest, RollBack, ShowSeed, TearDown};
-use super::rows::{LogRow, Reading, setup, setups, word};
+use super::rows::{LogRow, Reading, RecordColumns, attempt, setup, setups, word};
 use crate::schema::lightning_setup_readings as readings;
 
 #[async_trait]
@@ -95,19 +95,20 @@ impl SetupStore for PgLightning {
     async fn record(
         &self,
         lease: &Lease,
-        record: &StepRecord,
+        records: &[StepRecord],
         leased_until: Timestamp,
     ) -> Result<(), StoreError> {
+        let records = RecordColumns::of(records)?;
         let call = Record {
             id: lease.setup.as_uuid(),
             run: lease.run,
-            attempt: attempt(record)?,
-            step: record.step.as_str(),
-            state: record.state.as_str(),
-            resource: record.resource.as_deref(),
-            sealed: record.sealed.as_ref().map(Sealed::as_str),
-            tries: record.tries.into(),
-            since: record.since,
+            attempts: records.attempts,
+            steps: records.steps,
+            states: records.states,
+            resources: records.resources,
+            sealed: records.sealed,
+            tries: records.tries,
+            since: records.since,
             leased_until,
         };
         self.worker.run(call).await.map(drop)
@@ -120,10 +121,24 @@ impl SetupStore for PgLightning {
         self.worker.run(call).await.map(drop)
     }
 
-    async fn complete(&self, lease: &Lease, services: &Services, now: Timestamp) -> Result<(), StoreError> {
+    async fn complete(
+        &self,
+        lease: &Lease,
+        last: &[StepRecord],
+        services: &Services,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let last = RecordColumns::of(last)?;
         let call = Complete {
             id: lease.setup.as_uuid(),
             run: lease.run,
+            attempts: last.attempts,
+            steps: last.steps,
+            states: last.states,
+            resources: last.resources,
+            sealed: last.sealed,
+            tries: last.tries,
+            since: last.since,
             node_id: &services.node_id,
             store_id: &services.store_id,
             node_config: services.node_config.as_ref().map(Sealed::as_str),
@@ -203,8 +218,4 @@ struct CountRow {
     status: String,
     #[diesel(sql_type = BigInt)]
     total: i64,
-}
-
-fn attempt(record: &StepRecord) -> Result<i32, StoreError> {
-    i32::try_from(record.attempt).map_err(|_| StoreError::corrupt("an attempt beyond all counting"))
 }

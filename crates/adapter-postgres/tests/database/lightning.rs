@@ -32,6 +32,8 @@ fn any_uuid(randomness: &SeededRandomness) -> Uuid {
 }
 
 /// Texts that a careless way of joining fields would confuse.
+/// Seven empty columns.
+const NO_STEPS: &str = "'{}', '{}', '{}', '{}', '{}', '{}', '{}'";
 const TEXTS: [&str; 8] = ["", "1:t", ":", "não é válido", "a\nb", "10:0123456789", "🦀", "'; DROP"];
 
 fn any_row(randomness: &SeededRandomness) -> AuditRow {
@@ -217,7 +219,7 @@ async fn a_second_active_address_is_refused_as_a_whole() {
         Services { node_id: "n".to_owned(), store_id: "s".to_owned(), node_config: None, store_config: None };
     let (setups, now) = (scene.stores.setups(), scene.clock.now());
     let before = setups.get(setup.id).await.unwrap();
-    let refused = setups.complete(&lease, &services, now).await;
+    let refused = setups.complete(&lease, &[], &services, now).await;
     assert!(matches!(refused, Err(StoreError::Duplicate)), "{refused:?}");
     assert_eq!(setups.get(setup.id).await.unwrap(), before);
     assert_eq!(number(&client, "SELECT count(*) FROM lightning_setup_log").await, 1);
@@ -284,6 +286,8 @@ async fn nobody_reads_changes_retries_or_deletes_anothers_setup() {
         format!("SELECT note_lightning_seed_shown('{setup}', now())"),
         format!("SELECT end_lightning_setup('{setup}', 'removed', now())"),
         format!("SELECT complete_lightning_setup('{setup}', 1, 'n', 's', NULL, NULL, now())"),
+        format!("SELECT complete_lightning_steps('{setup}', 1, {NO_STEPS}, 'n', 's', NULL, NULL, now())"),
+        format!("SELECT record_lightning_steps('{setup}', 1, {NO_STEPS}, now())"),
         "SELECT list_lightning_setups(NULL, 10)".to_owned(),
     ] {
         app.batch_execute(&become_bob).await.unwrap();

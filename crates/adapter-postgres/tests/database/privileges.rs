@@ -101,6 +101,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
         prune_sessions fan_out_events claim_deliveries record_delivery disable_endpoint redeliver_event prune_deliveries
         webhook_standing append_lightning_setup_log lightning_fault_text list_lightning_setups claim_lightning_setups
         claim_lightning_setup hold_lightning_setup record_lightning_setup roll_back_lightning_setup
+        record_lightning_steps complete_lightning_steps
         complete_lightning_setup end_lightning_setup close_lightning_setup rest_lightning_setup resolve_lightning_orphan
         adopt_lightning_orphan repair_lightning_setup note_lightning_seed_shown keep_lightning_invoice
         note_lightning_delivery prune_lightning",

@@ -1,5 +1,6 @@
 //! People with tickets, sessions and claims, and raw SQL.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ impl Scene {
             tries: 0,
             since: now,
         };
-        self.stores.setups().record(&lease, &record, until).await.unwrap();
+        self.stores.setups().record(&lease, from_ref(&record), until).await.unwrap();
         let invoice = AddressInvoice {
             payment_hash: *preimage(self.ids.uuid()).payment_hash().as_bytes(),
             setup: setup.id,

@@ -113,7 +113,7 @@ async fn what_is_sealed_of_a_lightning_setup_is_its_persons() {
         store_config: sealed("store"),
     };
     let setups = scene.stores.setups();
-    setups.complete(&lease, &services, scene.clock.now()).await.unwrap();
+    setups.complete(&lease, &[], &services, scene.clock.now()).await.unwrap();
     let columns = scene.stores.sealed_columns();
     let owner = caller.user_id;
     for place in [journal_place(owner), node_place(owner), store_place(owner)] {

@@ -220,22 +220,28 @@ impl SetupStore for Pointed<dyn SetupStore> {
     async fn record(
         &self,
         lease: &Lease,
-        record: &StepRecord,
+        records: &[StepRecord],
         leased_until: Timestamp,
     ) -> Result<(), StoreError> {
-        let is_intent = record.step == Step::NodeCreated && record.state == StepState::Intended;
-        if is_intent && self.points.has(Plant::NodeWithoutIntent) {
+        let is_intent = |it: &StepRecord| it.step == Step::NodeCreated && it.state == StepState::Intended;
+        if records.iter().any(is_intent) && self.points.has(Plant::NodeWithoutIntent) {
             return Ok(());
         }
-        self.inner.record(lease, record, leased_until).await
+        self.inner.record(lease, records, leased_until).await
     }
 
     async fn roll_back(&self, lease: &Lease, fault: &SetupFault, now: Timestamp) -> Result<(), StoreError> {
         self.around(Call::RollBack, self.inner.roll_back(lease, fault, now)).await
     }
 
-    async fn complete(&self, lease: &Lease, services: &Services, now: Timestamp) -> Result<(), StoreError> {
-        self.around(Call::Complete, self.inner.complete(lease, services, now)).await
+    async fn complete(
+        &self,
+        lease: &Lease,
+        last: &[StepRecord],
+        services: &Services,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.around(Call::Complete, self.inner.complete(lease, last, services, now)).await
     }
 
     async fn close(&self, lease: &Lease, status: SetupStatus, now: Timestamp) -> Result<(), StoreError> {

@@ -116,12 +116,12 @@ impl SetupStore for Journal {
     async fn record(
         &self,
         lease: &Lease,
-        record: &StepRecord,
+        records: &[StepRecord],
         leased_until: Timestamp,
     ) -> Result<(), StoreError> {
-        let recorded = self.store.record(lease, record, leased_until).await;
+        let recorded = self.store.record(lease, records, leased_until).await;
         match &recorded {
-            Ok(()) => self.measure(lease, record),
+            Ok(()) => records.iter().for_each(|record| self.measure(lease, record)),
             Err(_) => self.lay_down(lease),
         }
         recorded
@@ -136,9 +136,19 @@ impl SetupStore for Journal {
         Ok(())
     }
 
-    async fn complete(&self, lease: &Lease, services: &Services, now: Timestamp) -> Result<(), StoreError> {
+    async fn complete(
+        &self,
+        lease: &Lease,
+        last: &[StepRecord],
+        services: &Services,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let completed = self.store.complete(lease, last, services, now).await;
+        if completed.is_ok() {
+            last.iter().for_each(|record| self.measure(lease, record));
+        }
         self.lay_down(lease);
-        self.store.complete(lease, services, now).await
+        completed
     }
 
     async fn close(&self, lease: &Lease, status: SetupStatus, now: Timestamp) -> Result<(), StoreError> {

@@ -131,7 +131,7 @@ const MISTAKES: [Mistake; 12] = [
                     "leased_until = p_leased_until + interval '1 year'",
                 ),
                 (
-                    "record_lightning_setup",
+                    "record_lightning_steps",
                     "leased_until = p_leased_until",
                     "leased_until = p_leased_until + interval '1 year'",
                 ),

@@ -72,6 +72,10 @@ impl From<SetupFault> for Tried {
 
 impl Setups {
     pub(super) async fn make(&self, work: &mut Work, step: Step) -> Result<Turn, SetupError> {
+        // Whatever is written before the first call takes along what came of the last one. Here nothing is.
+        if work.setup.record(step).is_some_and(|known| known.state == StepState::Intended) {
+            self.catch_up(work).await?;
+        }
         match step {
             Step::NodeCreated => self.create(work, Creation::Node).await,
             Step::SeedStored => self.repeat(work, Repeated::Seed).await,
@@ -101,7 +105,7 @@ impl Setups {
                     }
                     [one] => {
                         let made = Made { resource: Some(one.clone()), sealed: known.sealed.clone() };
-                        return self.made(work, step, made).await;
+                        return Ok(self.made(work, step, made));
                     }
                     // An earlier call had its effect after all, later than anybody thinks: undoing finds them all.
                     [_, _, ..] => return Ok(Turn::Fail(SetupFault::internal("find_one"))),
@@ -119,7 +123,7 @@ impl Setups {
         }
         self.write(work, intent.clone()).await?;
         match self.call_create(work, what).await {
-            Ok(id) => self.made(work, step, Made { resource: Some(id), sealed: intent.sealed }).await,
+            Ok(id) => Ok(self.made(work, step, Made { resource: Some(id), sealed: intent.sealed })),
             Err(Tried::Vain(error)) if error.effect_unknown() => Ok(Turn::Go),
             Err(Tried::Vain(error)) => self.had_no_effect(work, intent, error).await,
             Err(other) => Ok(self.wait_or_fail(intent.since, other)),
@@ -154,7 +158,7 @@ impl Setups {
         self.write(work, intent.clone()).await?;
         match self.ports.wallets.init_wallet(&wallet.endpoint, &wallet.seed, &wallet.password).await {
             Ok(admin) => match self.seal_for_journal(work, &admin) {
-                Ok(sealed) => self.made(work, step, Made { sealed: Some(sealed), resource: None }).await,
+                Ok(sealed) => Ok(self.made(work, step, Made { sealed: Some(sealed), resource: None })),
                 Err(fault) => Ok(Turn::Fail(fault)),
             },
             Err(error) if error.effect_unknown() => Ok(Turn::Fail(error.fault)),
@@ -179,7 +183,7 @@ impl Setups {
             Repeated::Connection => self.try_connection(work).await,
         };
         match tried.unwrap_or_else(|vain| vain) {
-            Tried::Made(made) => self.made(work, step, made).await,
+            Tried::Made(made) => Ok(self.made(work, step, made)),
             Tried::Vain(error) if known.tries >= self.policy.tries || error.kind() == FaultKind::Refused => {
                 Ok(Turn::Fail(error.fault))
             }
@@ -243,11 +247,13 @@ impl Setups {
         self.opened::<Wallet>(work, Step::SeedStored).map(|wallet| wallet.endpoint)
     }
 
-    async fn made(&self, work: &mut Work, step: Step, made: Made) -> Result<Turn, SetupError> {
+    /// Goes into storage with the next intent, in one write.
+    fn made(&self, work: &mut Work, step: Step, made: Made) -> Turn {
         let mut done = record(work.setup.attempt, step, StepState::Done, self.now());
         (done.resource, done.sealed) = (made.resource, made.sealed);
-        self.write(work, done).await?;
-        Ok(Turn::Go)
+        work.put(done.clone());
+        work.unwritten = Some(done);
+        Turn::Go
     }
 
     /// What is written before a call.

@@ -64,9 +64,22 @@ impl Creation {
 struct Work {
     lease: Lease,
     setup: Setup,
+    /// What came of the last call, in the reading and not yet in storage: it goes there together with the intent of the
+    /// next call. Before anything outside is asked, and before the setup is given back, it is written.
+    unwritten: Option<StepRecord>,
 }
 
 impl Work {
+    /// Puts a record into the reading, in its place.
+    fn put(&mut self, record: StepRecord) {
+        let journal = &mut self.setup.journal;
+        let same = |it: &&mut StepRecord| it.attempt == record.attempt && it.step == record.step;
+        match journal.iter_mut().find(same) {
+            Some(place) => *place = record,
+            None => journal.push(record),
+        }
+    }
+
     fn name(&self, attempt: u32) -> ResourceName {
         ResourceName::of(self.setup.id, attempt)
     }
@@ -104,7 +117,7 @@ impl Setups {
         setup: Setup,
         ends: impl Fn() -> bool + Send + Sync,
     ) -> Result<Driven, SetupError> {
-        let mut work = Work { lease, setup };
+        let mut work = Work { lease, setup, unwritten: None };
         match self.drive_on(&mut work, &ends).await {
             // The lease was taken over, since we were too slow.
             Err(SetupError::Store(guiche_kernel::StoreError::Conflict)) => Ok(Driven::Lost),
@@ -124,7 +137,11 @@ impl Setups {
                 Next::Undo(record) => self.undo(work, record).await?,
                 Next::Complete => match self.services(work) {
                     Ok(services) => {
-                        self.ports.store.complete(&work.lease, &services, self.now()).await?;
+                        let last = work.unwritten.take();
+                        self.ports
+                            .store
+                            .complete(&work.lease, last.as_slice(), &services, self.now())
+                            .await?;
                         return Ok(Driven::Ended(SetupStatus::FullyConfigured));
                     }
                     Err(fault) => Turn::Fail(fault),
@@ -138,10 +155,12 @@ impl Setups {
             match turn {
                 Turn::Go => {}
                 Turn::Rest(until) => {
+                    self.catch_up(work).await?;
                     self.ports.store.rest(&work.lease, until).await?;
                     return Ok(Driven::Resting(until));
                 }
                 Turn::Fail(fault) => {
+                    self.catch_up(work).await?;
                     self.ports.store.roll_back(&work.lease, &fault, self.now()).await?;
                     work.setup.status = SetupStatus::RollingBack;
                     work.setup.fault = Some(fault);
@@ -150,17 +169,20 @@ impl Setups {
         }
     }
 
-    /// Writes a record, and extends the lease.
+    /// Writes a record, and what is not written yet, at once; and extends the lease.
     async fn write(&self, work: &mut Work, record: StepRecord) -> Result<(), SetupError> {
-        let leased_until = self.now() + self.policy.lease;
-        self.ports.store.record(&work.lease, &record, leased_until).await?;
-        let journal = &mut work.setup.journal;
-        let same = |it: &&mut StepRecord| it.attempt == record.attempt && it.step == record.step;
-        match journal.iter_mut().find(same) {
-            Some(place) => *place = record,
-            None => journal.push(record),
-        }
+        let records: Vec<StepRecord> = work.unwritten.take().into_iter().chain([record]).collect();
+        self.ports.store.record(&work.lease, &records, self.now() + self.policy.lease).await?;
+        records.into_iter().for_each(|record| work.put(record));
         Ok(())
+    }
+
+    /// Writes what is not written yet.
+    async fn catch_up(&self, work: &mut Work) -> Result<(), SetupError> {
+        match work.unwritten.take() {
+            Some(record) => self.write(work, record).await,
+            None => Ok(()),
+        }
     }
 
     /// The ids of what exists outside under our name for it.

@@ -32,6 +32,7 @@ struct State {
     deliveries: HashMap<(SetupId, String), Timestamp>,
     /// Addresses that were active and whose owners were forgotten.
     retired: HashSet<LightningAddress>,
+    journal_writes: usize,
 }
 
 impl MemorySetupStore {
@@ -72,6 +73,12 @@ impl MemorySetupStore {
         invoices.retain(|_, invoice| rows.contains_key(&invoice.setup));
         deliveries.retain(|(setup, _), _| rows.contains_key(setup));
         true
+    }
+
+    /// How often something was written into a journal.
+    #[must_use]
+    pub fn journal_writes(&self) -> usize {
+        self.lock().journal_writes
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -214,14 +221,14 @@ impl SetupStore for MemorySetupStore {
     async fn record(
         &self,
         lease: &Lease,
-        record: &StepRecord,
+        records: &[StepRecord],
         leased_until: Timestamp,
     ) -> Result<(), StoreError> {
         let mut state = self.lock();
         let row = state.held(lease)?;
-        row.write(record.clone());
+        row.write(records)?;
         row.leased_until = Some(leased_until);
-        row.setup.updated_at = row.setup.updated_at.max(record.since);
+        state.journal_writes += 1;
         Ok(())
     }
 
@@ -234,7 +241,13 @@ impl SetupStore for MemorySetupStore {
         Ok(())
     }
 
-    async fn complete(&self, lease: &Lease, services: &Services, now: Timestamp) -> Result<(), StoreError> {
+    async fn complete(
+        &self,
+        lease: &Lease,
+        last: &[StepRecord],
+        services: &Services,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut state = self.lock();
         let setup = &state.held(lease)?.setup;
         if setup.status != SetupStatus::InProgress {
@@ -245,7 +258,10 @@ impl SetupStore for MemorySetupStore {
         if state.rows.values().any(|row| active(row) && row.setup.user_id == user_id) {
             return Err(StoreError::Duplicate);
         }
-        state.held(lease)?.complete(services, now);
+        let row = state.held(lease)?;
+        row.write(last)?;
+        row.complete(services, now);
+        state.journal_writes += 1;
         state.append(id, "setup_completed", None, now);
         Ok(())
     }

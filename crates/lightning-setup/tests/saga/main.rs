@@ -14,3 +14,4 @@ mod handing_over;
 mod matrix;
 mod simulation;
 mod world;
+mod writing;

@@ -7,6 +7,7 @@ use guiche_lightning_setup::SetupStatus;
 use guiche_lightning_setup::testing::Trouble;
 
 use crate::world::{World, now};
+use crate::writing;
 
 /// What is under way when the trouble comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,7 @@ impl Course {
     /// Takes it up to where the trouble begins.
     fn prepare(self) -> World {
         let mut world = World::new();
+        writing::watch(&world);
         if self == Self::TearDown {
             world.begin(World::citizen(1), "swifteagle42");
             world.run();

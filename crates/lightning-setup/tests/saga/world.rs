@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use guiche_kernel::testing::{ManualClock, MemoryVault, SeededRandomness};
-use guiche_kernel::{Caller, Clock as _, Epoch, Limit, UserId};
+use guiche_kernel::{Caller, Clock as _, Epoch, Limit, SecretVault, UserId};
 use guiche_lightning_setup::testing::{MemoryHosts, MemorySetupStore};
 use guiche_lightning_setup::{
     AddressDomain, Driven, Policy, ResourceName, Setup, SetupPlace, SetupPorts, SetupStatus, SetupStore as _,
@@ -30,6 +30,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_vault(Arc::new(MemoryVault::default()))
+    }
+
+    pub(crate) fn with_vault(vault: Arc<dyn SecretVault>) -> Self {
         let clock = Arc::new(ManualClock::at(datetime!(2026-11-22 12:00 UTC)));
         let hosts = MemoryHosts::new(Arc::<ManualClock>::clone(&clock));
         let store = MemorySetupStore::new();
@@ -41,7 +45,7 @@ impl World {
             nodes: Arc::new(hosts.clone()),
             wallets: Arc::new(hosts.clone()),
             stores: Arc::new(hosts.clone()),
-            vault: Arc::new(MemoryVault::default()),
+            vault,
             clock: Arc::<ManualClock>::clone(&clock),
             randomness: Arc::new(SeededRandomness::new(7)),
         };

@@ -19,6 +19,7 @@ mod reserving;
 mod trail;
 
 use std::num::NonZeroU16;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,7 +135,7 @@ impl World {
         let mut orphan = self.record(setup.attempt, Step::NodeCreated, StepState::Orphaned);
         orphan.resource = Some("node-1".to_owned());
         orphan.tries = 7;
-        fixture.store().record(&lease, &orphan, self.until()).await.expect("recorded");
+        fixture.store().record(&lease, from_ref(&orphan), self.until()).await.expect("recorded");
         fixture.store().close(&lease, SetupStatus::NeedsAttention, self.now()).await.expect("closed");
         got(fixture, setup.id).await
     }
@@ -143,7 +144,7 @@ impl World {
     async fn active(&self, fixture: &impl SetupFixture, caller: Caller, name: &str) -> Setup {
         let setup = self.started(fixture, caller, name).await;
         let lease = self.held(fixture, setup.id).await;
-        fixture.store().complete(&lease, &services(1), self.now()).await.expect("completed");
+        fixture.store().complete(&lease, &[], &services(1), self.now()).await.expect("completed");
         got(fixture, setup.id).await
     }
 
@@ -250,6 +251,7 @@ suite!(
     whoever_gave_the_lease_back_changes_nothing,
     recording_extends_the_lease,
     a_record_stands_in_the_place_of_its_step,
+    records_are_written_together,
     what_was_sealed_stays,
     a_fault_turns_making_into_undoing,
     completing_writes_everything_together,

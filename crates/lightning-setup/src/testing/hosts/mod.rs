@@ -64,7 +64,11 @@ struct State {
     always: Option<(Provider, Trouble)>,
     chance: Option<(SeededRandomness, u8)>,
     late: Vec<(Timestamp, Effect)>,
+    watcher: Option<Watcher>,
 }
+
+/// Hears of a call before anything comes of it.
+type Watcher = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 #[derive(Clone)]
 struct Node {
@@ -135,6 +139,11 @@ impl MemoryHosts {
     #[must_use]
     pub fn calls(&self) -> Vec<&'static str> {
         self.lock().calls.clone()
+    }
+
+    /// Tells of every call from now on, by its name, before anything comes of it.
+    pub fn watch(&self, watcher: impl Fn(&'static str) + Send + Sync + 'static) {
+        self.lock().watcher = Some(Arc::new(watcher));
     }
 
     /// What exists: kind, id and our name of it.
@@ -208,6 +217,10 @@ impl MemoryHosts {
         operation: &'static str,
         effect: impl FnOnce(&mut State) -> Result<T, FaultKind> + Send + 'static,
     ) -> Result<T, HostError> {
+        let watcher = self.lock().watcher.clone();
+        if let Some(watcher) = watcher {
+            watcher(operation);
+        }
         let now = self.clock.now();
         let fail = |kind| HostError::new(provider, operation, kind);
         let outcome = {

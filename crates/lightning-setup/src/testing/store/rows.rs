@@ -1,5 +1,7 @@
 //! One setup, and what may be done to it.
 
+use std::collections::HashSet;
+
 use guiche_kernel::{Sealed, StoreError, Timestamp, UserId};
 
 use crate::{Begin, Goal, Lease, Services, Setup, SetupStatus, Step, StepRecord, StepState};
@@ -87,8 +89,19 @@ impl Row {
         }
     }
 
+    /// Writes records of different steps.
+    pub(super) fn write(&mut self, records: &[StepRecord]) -> Result<(), StoreError> {
+        let steps: HashSet<_> = records.iter().map(|record| (record.attempt, record.step)).collect();
+        if steps.len() < records.len() {
+            return Err(StoreError::corrupt("two records of one step"));
+        }
+        records.iter().for_each(|record| self.put(record.clone()));
+        Ok(())
+    }
+
     /// Writes a record in its place; what was sealed there stays when it has nothing sealed.
-    pub(super) fn write(&mut self, mut record: StepRecord) {
+    fn put(&mut self, mut record: StepRecord) {
+        self.setup.updated_at = self.setup.updated_at.max(record.since);
         if let Some(old) = self.find(&record) {
             record.sealed = record.sealed.take().or_else(|| old.sealed.take());
             *old = record;
@@ -142,7 +155,7 @@ impl Row {
         if self.find(orphan).is_some_and(|record| record.state != StepState::Undone) {
             return Err(StoreError::Conflict);
         }
-        self.write(StepRecord { state: StepState::Orphaned, tries: 0, since: now, ..orphan.clone() });
+        self.put(StepRecord { state: StepState::Orphaned, tries: 0, since: now, ..orphan.clone() });
         if self.setup.status.lets_go() {
             self.setup.status = SetupStatus::NeedsAttention;
         }

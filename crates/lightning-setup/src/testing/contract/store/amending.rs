@@ -1,5 +1,6 @@
 //! What an operator does by hand.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use super::{SetupFixture, World, assert_conflict, got, rows, services};
@@ -17,7 +18,7 @@ pub async fn the_last_resolved_orphan_ends_the_setup(fixture: &impl SetupFixture
             assert!(torn.is_some(), "it stood there");
             let lease = world.held(fixture, first.id).await;
             for record in second.journal.clone() {
-                store.record(&lease, &record, world.until()).await.expect("given up again");
+                store.record(&lease, from_ref(&record), world.until()).await.expect("given up again");
             }
             store.close(&lease, SetupStatus::NeedsAttention, world.now()).await.expect("closed");
         }
@@ -91,7 +92,7 @@ pub async fn what_does_not_fit_is_not_amended(fixture: &impl SetupFixture) {
     let setup = world.started(fixture, caller, "swiftfox01").await;
     let lease = world.held(fixture, setup.id).await;
     let known = world.record(1, Step::NodeCreated, StepState::Done);
-    store.record(&lease, &known, world.until()).await.expect("recorded");
+    store.record(&lease, from_ref(&known), world.until()).await.expect("recorded");
     let (before, rows_before) = (got(fixture, setup.id).await, rows(fixture).await);
     let nowhere = SetupId::new(world.ids.uuid());
     let absent = world.record(1, Step::StoreCreated, StepState::Orphaned);

@@ -1,5 +1,6 @@
 //! Beginning, and beginning again.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -120,8 +121,8 @@ pub async fn the_same_address_again_is_the_next_attempt_of_the_same_setup(fixtur
         assert_eq!(got(fixture, again.id).await, again);
         let lease = world.held(fixture, again.id).await;
         let record = world.record(2, Step::NodeCreated, StepState::Done);
-        fixture.store().record(&lease, &record, world.until()).await.expect("recorded");
-        fixture.store().complete(&lease, &services(2), world.now()).await.expect("it can succeed");
+        fixture.store().record(&lease, from_ref(&record), world.until()).await.expect("recorded");
+        fixture.store().complete(&lease, &[], &services(2), world.now()).await.expect("it can succeed");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who works on a setup: claims, leases, and what a lost one is worth.
 
 use std::collections::HashSet;
+use std::slice::from_ref;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -115,10 +116,11 @@ async fn refused_everywhere(world: &World, fixture: &impl SetupFixture, lease: &
     let store = fixture.store();
     let (before, rows_before) = (got(fixture, lease.setup).await, rows(fixture).await);
     let record = world.record(1, Step::NodeCreated, StepState::Done);
-    let outcomes: [Result<(), StoreError>; 7] = [
-        store.record(lease, &record, world.until()).await,
+    let outcomes: [Result<(), StoreError>; 8] = [
+        store.record(lease, &[], world.until()).await,
+        store.record(lease, from_ref(&record), world.until()).await,
         store.roll_back(lease, &fault(), world.now()).await,
-        store.complete(lease, &services(9), world.now()).await,
+        store.complete(lease, from_ref(&record), &services(9), world.now()).await,
         store.close(lease, SetupStatus::Failed, world.now()).await,
         store.close(lease, SetupStatus::NeedsAttention, world.now()).await,
         store.close(lease, SetupStatus::Removed, world.now()).await,
@@ -139,7 +141,7 @@ pub async fn whoever_lost_the_lease_changes_nothing(fixture: &impl SetupFixture)
     world.advance(LEASE);
     let (new, _) = claimed(&world, fixture, 1).await.remove(0);
     refused_everywhere(&world, fixture, &old, "lost").await;
-    fixture.store().complete(&new, &services(1), world.now()).await.expect("the holder goes on");
+    fixture.store().complete(&new, &[], &services(1), world.now()).await.expect("the holder goes on");
     let nowhere = Lease { setup: SetupId::new(world.ids.uuid()), run: 1 };
     assert_conflict(&fixture.store().rest(&nowhere, world.now()).await, "of no setup");
 }
@@ -153,7 +155,7 @@ pub async fn whoever_gave_the_lease_back_changes_nothing(fixture: &impl SetupFix
         leases.push(world.held(fixture, id).await);
     }
     store.rest(&leases[0], world.now()).await.expect("rested");
-    store.complete(&leases[1], &services(1), world.now()).await.expect("completed");
+    store.complete(&leases[1], &[], &services(1), world.now()).await.expect("completed");
     store.roll_back(&leases[2], &fault(), world.now()).await.expect("rolled back");
     store.close(&leases[2], SetupStatus::Failed, world.now()).await.expect("closed");
     for (lease, why) in leases.iter().zip(["rested", "completed", "closed"]) {
@@ -168,7 +170,7 @@ pub async fn recording_extends_the_lease(fixture: &impl SetupFixture) {
     let (lease, _) = claimed(&world, fixture, 1).await.remove(0);
     world.advance(LEASE / 2);
     let record = world.record(1, Step::NodeCreated, StepState::Intended);
-    fixture.store().record(&lease, &record, world.until()).await.expect("recorded");
+    fixture.store().record(&lease, from_ref(&record), world.until()).await.expect("recorded");
     world.advance(LEASE / 2);
     assert!(claimed(&world, fixture, 1).await.is_empty(), "still held");
     world.advance(LEASE / 2);

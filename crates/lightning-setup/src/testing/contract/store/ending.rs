@@ -1,11 +1,12 @@
 //! How it ends: a fault, completion, the end of an undoing, a teardown.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use guiche_kernel::StoreError;
 
 use super::{SetupFixture, World, assert_conflict, fault, got, sealed, services};
-use crate::{Goal, SetupFault, SetupStatus, Step, StepState};
+use crate::{Goal, SetupFault, SetupStatus, Step, StepRecord, StepState};
 
 /// The fault is kept, the lease goes on, and what was made can still be recorded.
 pub async fn a_fault_turns_making_into_undoing(fixture: &impl SetupFixture) {
@@ -18,7 +19,7 @@ pub async fn a_fault_turns_making_into_undoing(fixture: &impl SetupFixture) {
     assert_eq!((found.status, found.goal), (SetupStatus::RollingBack, Goal::SetUp));
     assert_eq!((&found.fault, found.updated_at), (&Some(fault()), world.now()));
     let record = world.record(1, Step::NodeCreated, StepState::Undoing);
-    store.record(&lease, &record, world.until()).await.expect("the lease goes on");
+    store.record(&lease, from_ref(&record), world.until()).await.expect("the lease goes on");
     let again = store.claim_one(setup.id, world.now(), world.until()).await.expect("asked");
     assert!(again.is_none(), "still held");
     let other = SetupFault::internal("delete_node");
@@ -27,20 +28,25 @@ pub async fn a_fault_turns_making_into_undoing(fixture: &impl SetupFixture) {
     assert_eq!((found.status, found.fault), (SetupStatus::RollingBack, Some(other)));
 }
 
-/// Both ids and both sealed documents, the status, and whoever may see it.
+/// The last records, both ids and both sealed documents, the status, and whoever may see it.
 pub async fn completing_writes_everything_together(fixture: &impl SetupFixture) {
     let (world, caller, store) = (World::new(), fixture.caller().await, fixture.store());
     let setup = world.started(fixture, caller, "swiftfox01").await;
     let lease = world.held(fixture, setup.id).await;
     let record = world.record(1, Step::NodeCreated, StepState::Done);
-    store.record(&lease, &record, world.until()).await.expect("recorded");
+    let mut last = world.record(1, Step::WebhookRegistered, StepState::Intended);
+    last.sealed = Some(sealed(7));
+    store.record(&lease, &[record.clone(), last.clone()], world.until()).await.expect("recorded");
     world.advance(Duration::from_secs(1));
-    store.complete(&lease, &services(1), world.now()).await.expect("completed");
+    last =
+        StepRecord { resource: Some("webhook-1".to_owned()), ..world.record(1, last.step, StepState::Done) };
+    store.complete(&lease, from_ref(&last), &services(1), world.now()).await.expect("completed");
+    last.sealed = Some(sealed(7));
     let found = got(fixture, setup.id).await;
     assert_eq!((found.status, &found.services), (SetupStatus::FullyConfigured, &Some(services(1))));
     assert_eq!((found.activated_at, found.updated_at), (Some(world.now()), world.now()));
     assert_eq!((found.begun_at, found.created_at), (setup.begun_at, setup.created_at));
-    assert_eq!(found.journal, [record]);
+    assert_eq!(found.journal, [record, last]);
     assert_eq!(store.find(caller).await.expect("asked"), Some(found));
 }
 
@@ -96,8 +102,8 @@ pub async fn what_is_removed_forgets_its_services_and_keeps_its_journal(fixture:
     let lease = world.held(fixture, setup.id).await;
     let mut record = world.record(1, Step::SeedStored, StepState::Done);
     record.sealed = Some(sealed(7));
-    store.record(&lease, &record, world.until()).await.expect("recorded");
-    store.complete(&lease, &services(1), world.now()).await.expect("completed");
+    store.record(&lease, from_ref(&record), world.until()).await.expect("recorded");
+    store.complete(&lease, &[], &services(1), world.now()).await.expect("completed");
     let active = got(fixture, setup.id).await;
     let torn = store.tear_down(caller, setup.id, &[SetupStatus::FullyConfigured], world.now()).await;
     let torn = torn.expect("asked").expect("it stood there");
@@ -123,8 +129,10 @@ pub async fn what_is_being_made_is_not_closed_nor_what_is_undone_completed(fixtu
     store.roll_back(&lease, &fault(), world.now()).await.expect("rolled back");
     let undoing = got(fixture, setup.id).await;
     world.advance(Duration::from_secs(1));
-    assert_conflict(&store.complete(&lease, &services(1), world.now()).await, "completed while undone");
-    assert_eq!(got(fixture, setup.id).await, undoing);
+    let last = world.record(1, Step::WebhookRegistered, StepState::Done);
+    let refused = store.complete(&lease, from_ref(&last), &services(1), world.now()).await;
+    assert_conflict(&refused, "completed while undone");
+    assert_eq!(got(fixture, setup.id).await, undoing, "the last record neither");
 }
 
 /// And it is due at once.
@@ -162,7 +170,7 @@ pub async fn a_teardown_undoes_orphans_once_more(fixture: &impl SetupFixture) {
         (Step::StoreCreated, StepState::Orphaned),
     ] {
         let record = world.record(2, step, state);
-        store.record(&lease, &record, world.until()).await.expect("recorded");
+        store.record(&lease, from_ref(&record), world.until()).await.expect("recorded");
     }
     store.close(&lease, SetupStatus::NeedsAttention, world.now()).await.expect("closed");
     let before = got(fixture, setup.id).await;
@@ -187,8 +195,8 @@ pub async fn a_teardown_takes_the_setup_from_its_holder(fixture: &impl SetupFixt
     let torn = store.tear_down(caller, setup.id, &[SetupStatus::InProgress], world.now()).await;
     assert!(torn.expect("asked").is_some(), "it stood there");
     let record = world.record(1, Step::NodeCreated, StepState::Intended);
-    assert_conflict(&store.record(&lease, &record, world.until()).await, "recorded");
-    assert_conflict(&store.complete(&lease, &services(1), world.now()).await, "completed");
+    assert_conflict(&store.record(&lease, from_ref(&record), world.until()).await, "recorded");
+    assert_conflict(&store.complete(&lease, &[], &services(1), world.now()).await, "completed");
     let again = world.held(fixture, setup.id).await;
     assert!(again.run != lease.run);
 }

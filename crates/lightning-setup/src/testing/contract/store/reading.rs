@@ -1,5 +1,6 @@
 //! Who may read what, and what the audit trail says of each change.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use guiche_kernel::StoreError;
@@ -85,11 +86,11 @@ pub async fn every_change_leaves_its_row(fixture: &impl SetupFixture) {
     let mut node = world.record(1, Step::NodeCreated, StepState::Done);
     let shop = world.record(1, Step::StoreCreated, StepState::Undone);
     for record in [&node, &shop] {
-        store.record(&lease, record, world.until()).await.expect("recorded");
+        store.record(&lease, from_ref(record), world.until()).await.expect("recorded");
     }
     store.roll_back(&lease, &fault(), world.now()).await.expect("rolled back");
     node.state = StepState::Orphaned;
-    store.record(&lease, &node, world.until()).await.expect("recorded");
+    store.record(&lease, from_ref(&node), world.until()).await.expect("recorded");
     world.advance(Duration::from_micros(1));
     store.close(&lease, SetupStatus::NeedsAttention, world.now()).await.expect("closed");
     let closed_at = world.now();
@@ -147,11 +148,11 @@ pub async fn what_changes_nothing_leaves_no_row(fixture: &impl SetupFixture) {
     store.tear_down(alice, setup.id, &[SetupStatus::Failed], world.now()).await.expect("asked");
     let lease = world.held(fixture, setup.id).await;
     store
-        .record(&lease, &world.record(1, Step::NodeCreated, StepState::Done), world.until())
+        .record(&lease, &[world.record(1, Step::NodeCreated, StepState::Done)], world.until())
         .await
         .expect("recorded");
     store.rest(&lease, world.now()).await.expect("rested");
-    store.complete(&lease, &services(1), world.now()).await.expect_err("the lease is gone");
+    store.complete(&lease, &[], &services(1), world.now()).await.expect_err("the lease is gone");
     assert_eq!((before, rows(fixture).await), (1, 1));
 }
 

@@ -1,0 +1,1 @@
+DROP FUNCTION complete_lightning_steps, record_lightning_steps;
