@@ -1,4 +1,5 @@
-//! The saga: makes the steps outside one by one, each written down before and after, and undoes them in reverse.
+//! The saga: makes the steps outside one by one, each written down before, and with the next one what came of it; and undoes
+//! them in reverse.
 //!
 //! It can be killed between any two instructions. Whoever claims the setup next reads the journal, asks the providers what
 //! became of the step that was under way, and goes on.
