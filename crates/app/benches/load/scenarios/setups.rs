@@ -34,8 +34,9 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Vec<Figure>, BoxError> {
     let service = bench.world.serve_as(DATABASE, &database, &providers.settings())?;
     let before = (proc::cpu(service.pid())?, proc::cpu_with_children(database.postmaster)?);
     client.execute(PEOPLE, &[&i32::try_from(number)?]).await?;
-    let begun = Instant::now();
     client.batch_execute(BEGIN).await?;
+    providers.until_called().await?;
+    let begun = Instant::now();
     until_done(&client, number).await?;
     let taken = begun.elapsed();
     let (cpu, database_cpu) = (
@@ -74,6 +75,18 @@ impl Providers {
             ("BTCPAY_URL", self.btcpay.url()),
             ("BTCPAY_API_KEY", btcpay::DEFAULT_KEY.to_owned()),
         ]
+    }
+
+    /// Until the service, which looks four times a second, has found that there is something to do.
+    async fn until_called(&self) -> Result<(), BoxError> {
+        let begun = Instant::now();
+        while self.calls() == 0 {
+            if begun.elapsed() > PATIENCE {
+                return Err("no provider was ever called".into());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
     }
 
     fn calls(&self) -> usize {
