@@ -87,6 +87,18 @@ impl World {
         Ok(Database { name: name.to_owned(), socket, postmaster: self.postmaster })
     }
 
+    /// Drops all databases but one, and writes out what is pending: neither vacuum nor a checkpoint of what one scenario
+    /// left behind is counted as another's work.
+    pub(crate) async fn clear_away(&self, kept: &Database) -> Result<(), BoxError> {
+        let client = self.superuser("postgres").await?;
+        let others = "SELECT datname::text FROM pg_database WHERE NOT datistemplate AND datname NOT IN ('postgres', $1)";
+        for other in client.query(others, &[&kept.name]).await? {
+            let name: String = other.get(0);
+            client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await?;
+        }
+        Ok(client.batch_execute("CHECKPOINT").await?)
+    }
+
     /// A connection that row-level security does not bind, to prepare and to look.
     pub(crate) async fn superuser(&self, database: &str) -> Result<Client, BoxError> {
         let (client, connection) = self.superuser_on(database).await?;

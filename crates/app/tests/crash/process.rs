@@ -241,6 +241,18 @@ impl App {
         signal(name, &[self.pid()]);
     }
 
+    /// Stops it where it is, every thread of it: the signal alone says nothing of when a busy machine carries it out.
+    pub(crate) async fn freeze(&self) {
+        self.signal("STOP");
+        eventually("every thread to stop", Duration::from_secs(10), async || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+            let stopped = |stat: String| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'));
+            let stats = threads.flatten().map(|thread| fs::read_to_string(thread.path().join("stat")));
+            stats.flatten().all(stopped).then_some(())
+        })
+        .await;
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

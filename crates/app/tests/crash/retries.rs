@@ -31,7 +31,7 @@ async fn a_key_gives_one_ticket_wherever_its_request_died() {
         let asked = tokio::spawn(async move { asking.ask(Call::open(&asker, Some(key))).await });
         books.somebody_waits().await;
         if place == BetweenCommitAndAnswer {
-            app.signal("STOP");
+            app.freeze().await;
             books.run("COMMIT").await;
             let stored = format!(
                 "SELECT count(*) FROM idempotency_claims WHERE key = '{key}' AND ticket_id IS NOT NULL"

@@ -86,6 +86,7 @@ pub(crate) async fn run(bench: &Bench<'_>, results: &mut Results) -> Result<(), 
             "start" => results.figures.extend(starting::run(bench)?),
             unknown => return Err(format!("there is no scenario {unknown}").into()),
         }
+        bench.world.clear_away(&bench.database).await?;
     }
     Ok(())
 }
