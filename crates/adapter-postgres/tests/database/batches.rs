@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 use crate::scene::{Scene, number};
+use crate::waiting::{SOON, answered, stopped};
 
 /// Every insertion of tickets stops until the advisory lock 1 is free, however short the patience with other locks.
 const GATE: &str = "
@@ -19,7 +20,6 @@ const GATE: &str = "
     CREATE TRIGGER gate BEFORE INSERT ON tickets FOR EACH STATEMENT EXECUTE FUNCTION gate()";
 /// Transactions that wrote tickets.
 const COMMITS: &str = "SELECT count(DISTINCT xmin::text) FROM tickets";
-const SOON: Duration = Duration::from_secs(4);
 
 fn fresh(scene: &Scene, callers: &[Caller], count: usize) -> Vec<(Caller, Ticket, Vec<TicketEvent>)> {
     let callers = callers.iter().cycle().take(count);
@@ -43,27 +43,6 @@ async fn asked(
     let calls = calls.collect();
     tokio::task::yield_now().await;
     calls
-}
-
-async fn answered(calls: Vec<JoinHandle<Result<(), StoreError>>>) -> Vec<Result<(), StoreError>> {
-    let all = tokio::time::timeout(SOON, join_all(calls)).await.expect("nobody waits for ever");
-    all.into_iter().map(Result::unwrap).collect()
-}
-
-/// Until so many sessions of this database wait at the gate (or for another lock); returns their process ids.
-async fn stopped(scene: &Scene, observer: &Client, sessions: usize) -> Vec<i32> {
-    let waiting = format!(
-        "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
-        scene.database.name()
-    );
-    for _ in 0..800 {
-        let found = observer.query(&waiting, &[]).await.unwrap();
-        if found.len() >= sessions {
-            return found.iter().map(|row| row.get(0)).collect();
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("nobody waits");
 }
 
 async fn closed_gate(scene: &Scene) -> Client {

@@ -9,6 +9,7 @@ use guiche_users::Email;
 use tokio_postgres::Client;
 
 use crate::scene::{PERSONAL, Scene, number, preimage};
+use crate::waiting::stopped;
 
 async fn administration(scene: &Scene) -> PgAdministration {
     PgAdministration::connect(scene.database.owner_url().into()).await.unwrap()
@@ -25,21 +26,6 @@ async fn rows_of(client: &Client, user: guiche_kernel::UserId) -> Vec<i64> {
         counts.push(number(client, &format!("SELECT count(*) FROM {table} WHERE {owner} = '{user}'")).await);
     }
     counts
-}
-
-/// Until somebody waits for a lock in this database.
-async fn wait_for_a_waiter(scene: &Scene, observer: &Client) {
-    let waiting = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
-        scene.database.name()
-    );
-    for _ in 0..1_000 {
-        if number(observer, &waiting).await > 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("nobody waits");
 }
 
 #[tokio::test]
@@ -99,7 +85,7 @@ async fn a_ticket_that_is_being_opened_is_waited_for_and_seen() {
     opener.batch_execute(&open).await.unwrap();
     let administration = administration(&scene).await;
     let forgetting = tokio::spawn(async move { administration.begin_forgetting(&alice()).await });
-    wait_for_a_waiter(&scene, &observer).await;
+    stopped(&scene, &observer, 1).await;
     opener.batch_execute("COMMIT").await.unwrap();
     let forgetting = forgetting.await.unwrap().unwrap().unwrap();
     assert_eq!(forgetting.tickets().len(), 1, "whoever decides sees it");
@@ -117,7 +103,7 @@ async fn a_ticket_that_comes_too_late_finds_no_account_and_is_not_stored() {
     let (store, mut ticket) = (scene.stores.tickets(), scene.ticket(caller));
     let events = ticket.take_events(&scene.ids);
     let opening = tokio::spawn(async move { store.open(caller, &ticket, &events, None).await });
-    wait_for_a_waiter(&scene, &observer).await;
+    stopped(&scene, &observer, 1).await;
     forgetting.forget().await.unwrap();
     forgetting.commit().await.unwrap();
     let refused = opening.await.unwrap();
@@ -204,7 +190,7 @@ async fn a_setup_that_begins_too_late_finds_no_account() {
         let mut forgetting = administration.begin_forgetting(&alice()).await.unwrap().unwrap();
         let (setups, wanted) = (scene.stores.setups(), scene.wanted("alice"));
         let beginning = tokio::spawn(async move { setups.begin(caller, &wanted).await });
-        wait_for_a_waiter(&scene, &observer).await;
+        stopped(&scene, &observer, 1).await;
         forgetting.forget().await.unwrap();
         forgetting.commit().await.unwrap();
         let refused = beginning.await.unwrap();

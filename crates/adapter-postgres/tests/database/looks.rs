@@ -6,8 +6,8 @@ use guiche_kernel::Clock as _;
 use guiche_tickets::{Push, PushNoted};
 use tokio_postgres::Client;
 
-use crate::races::wait_for;
 use crate::scene::{PAY, Scene, number, texts};
+use crate::waiting::stopped;
 
 const UP: &str = include_str!("../../../../migrations/2026-11-22-001300_look_schedule/up.sql");
 const DOWN: &str = include_str!("../../../../migrations/2026-11-22-001300_look_schedule/down.sql");
@@ -92,7 +92,7 @@ async fn a_push_that_waits_for_a_payment_does_not_bring_the_watch_back() {
     };
     let store = scene.stores.tickets();
     let noting = tokio::spawn(async move { store.note_push(&push).await });
-    wait_for(1, &observer, &scene.database).await;
+    stopped(&scene, &observer, 1).await;
     settler.batch_execute("COMMIT").await.unwrap();
     assert_eq!(noting.await.unwrap().unwrap(), PushNoted::Known);
     assert!(schedule(&observer).await.is_empty());

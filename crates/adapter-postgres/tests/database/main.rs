@@ -29,4 +29,5 @@ mod roles;
 mod runtimes;
 mod scene;
 mod sealed;
+mod waiting;
 mod webhooks;

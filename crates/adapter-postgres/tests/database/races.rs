@@ -2,27 +2,11 @@
 
 use std::time::Duration;
 
-use guiche_adapter_postgres::testing::TestDatabase;
 use guiche_kernel::Clock as _;
 use guiche_tickets::{ClaimOutcome, ClaimRequest};
-use tokio_postgres::Client;
 
-use crate::scene::{Scene, number, texts};
-
-/// Until so many wait for a lock in this database.
-pub(crate) async fn wait_for(sessions: i64, observer: &Client, database: &TestDatabase) {
-    let waiting = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
-        database.name()
-    );
-    for _ in 0..600 {
-        if number(observer, &waiting).await >= sessions {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("nobody waits");
-}
+use crate::scene::{Scene, texts};
+use crate::waiting::stopped;
 
 #[tokio::test]
 async fn of_two_takeovers_at_once_one_has_the_claim() {
@@ -37,7 +21,7 @@ async fn of_two_takeovers_at_once_one_has_the_claim() {
         let (store, request) = (scene.stores.tickets(), ClaimRequest { renew_before, ..request });
         tokio::spawn(async move { store.claim(alice, &request).await })
     });
-    wait_for(2, &observer, &scene.database).await;
+    stopped(&scene, &observer, 2).await;
     keeper.batch_execute("COMMIT").await.unwrap();
     let mut mine = 0;
     for takeover in takeovers {

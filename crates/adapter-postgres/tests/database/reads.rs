@@ -12,8 +12,8 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::scene::{Scene, number, texts};
+use crate::waiting::{SOON, answered, stopped};
 
-const SOON: Duration = Duration::from_secs(4);
 /// So many go by themselves; the others gather.
 const FIRST: usize = 1;
 const BATCHES: &str = "SELECT last_value FROM batches";
@@ -44,27 +44,6 @@ async fn asked(scene: &Scene, all: &[(Caller, TicketId)]) -> Vec<JoinHandle<Foun
     let calls = calls.collect();
     tokio::task::yield_now().await;
     calls
-}
-
-async fn answered<T>(calls: Vec<JoinHandle<T>>) -> Vec<T> {
-    let all = tokio::time::timeout(SOON, join_all(calls)).await.expect("nobody waits for ever");
-    all.into_iter().map(Result::unwrap).collect()
-}
-
-/// Until so many sessions of this database wait for a lock; returns their process ids.
-async fn stopped(scene: &Scene, observer: &Client, sessions: usize) -> Vec<i32> {
-    let waiting = format!(
-        "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
-        scene.database.name()
-    );
-    for _ in 0..800 {
-        let found = observer.query(&waiting, &[]).await.unwrap();
-        if found.len() >= sessions {
-            return found.iter().map(|row| row.get(0)).collect();
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("nobody waits");
 }
 
 /// Nobody reads a ticket until the returned client commits.
