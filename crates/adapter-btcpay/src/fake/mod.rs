@@ -4,7 +4,7 @@
 //!
 //! | Call | |
 //! |---|---|
-//! | `POST /_fake/pay` | `{"invoice": id, "paid_at": RFC 3339 or absent for now}` → `{"preimage"}` |
+//! | `POST /_fake/pay` | `{"invoice": id, "paid_at": RFC 3339; the present moment when absent}` → `{"preimage"}` |
 //! | `POST /_fake/deliver` | a [`Delivering`] → `[{"webhook", "delivery_id", "status"}]` |
 //! | `POST /_fake/store` | `{"store": id or name, "reaches": false}`: its node is out of reach; `null` takes that back |
 //! | `POST /_fake/receivable` | `{"store": id or name, "sats": 50000}`: so much could it receive; `null` takes that back |
