@@ -18,6 +18,9 @@ use crate::workers::{Workers, every};
 const AT_ONCE: usize = 16;
 /// With fail points it is killed hundreds of times, and each round would wait for this.
 const LOOK_EVERY: Duration = Duration::from_millis(if cfg!(feature = "fail-points") { 50 } else { 1_000 });
+/// How soon it looks again after there was something: what is due may lie with an endpoint that another process was just
+/// choosing from, which is skipped, so an empty hand does not mean that there is nothing to do.
+const LOOK_SOON: Duration = Duration::from_millis(10);
 const MEASURE_EVERY: Duration = Duration::from_secs(15);
 const PRUNE_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How long a delivery that came to its end is remembered.
@@ -99,9 +102,11 @@ impl Messenger {
         }
     }
 
-    /// Looks every second, and whenever an attempt has ended: a slow endpoint keeps its own places and no others.
+    /// Looks every second, whenever an attempt has ended, and for a while after there was something: a slow endpoint keeps
+    /// its own places and no others.
     async fn work(&self, stop: &Shutdown) {
         let mut at_work = JoinSet::new();
+        let mut rest = LOOK_EVERY;
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !stop.has_begun() {
@@ -111,34 +116,39 @@ impl Messenger {
                         tracing::warn!(%error, "events were not fanned out; it will be tried again");
                     }
                 }
-                Some(ended) = at_work.join_next() => ended_well(ended),
+                Some(ended) = at_work.join_next() => {
+                    ended_well(ended);
+                    rest = LOOK_SOON;
+                }
+                () = tokio::time::sleep(rest), if rest < LOOK_EVERY => {}
                 () = stop.begun() => break,
             }
             while let Some(ended) = at_work.try_join_next() {
                 ended_well(ended);
             }
-            self.begin(&mut at_work).await;
+            rest = rest_after(rest, self.begin(&mut at_work).await);
         }
-        let rest = async { while at_work.join_next().await.is_some() {} };
+        let remaining = async { while at_work.join_next().await.is_some() {} };
         // Whoever has not ended is cut off; its lease runs out.
-        let _ = tokio::time::timeout(END_WITHIN, rest).await;
+        let _ = tokio::time::timeout(END_WITHIN, remaining).await;
     }
 
-    /// Begins with as many attempts as there are places.
-    async fn begin(&self, at_work: &mut JoinSet<()>) {
+    /// Begins with as many attempts as there are places; says how many.
+    async fn begin(&self, at_work: &mut JoinSet<()>) -> usize {
         let free = AT_ONCE.saturating_sub(at_work.len());
         let Ok(limit) = u16::try_from(free).map_err(drop).and_then(|free| Limit::try_new(free).map_err(drop))
         else {
-            return;
+            return 0;
         };
-        match self.webhooks.claim(limit).await {
-            Ok(claimed) => {
-                for due in claimed {
-                    at_work.spawn(deliver(Arc::clone(&self.webhooks), due));
-                }
-            }
-            Err(error) => tracing::warn!(%error, "deliveries could not be claimed; it will be tried again"),
+        let claimed = self.webhooks.claim(limit).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "deliveries could not be claimed; it will be tried again");
+            Vec::new()
+        });
+        let begun = claimed.len();
+        for due in claimed {
+            at_work.spawn(deliver(Arc::clone(&self.webhooks), due));
         }
+        begun
     }
 
     /// Puts how things stand into the metrics.
@@ -161,6 +171,11 @@ impl Messenger {
         }
         Ok(())
     }
+}
+
+/// How long it rests before it looks again: shortly after it found something, then twice as long each time.
+fn rest_after(rest: Duration, found: usize) -> Duration {
+    if found > 0 { LOOK_SOON } else { rest.saturating_mul(2).min(LOOK_EVERY) }
 }
 
 async fn deliver(webhooks: Arc<Webhooks>, due: Due) {
@@ -210,4 +225,20 @@ fn tell(claim: &Claim, fate: &Fate) {
         }
     };
     metrics::counter!("webhook_deliveries_total", "outcome" => outcome).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_looks_again_soon_and_then_less_and_less() {
+        let found_nothing =
+            std::iter::successors(Some(rest_after(LOOK_EVERY, 1)), |rest| Some(rest_after(*rest, 0)));
+        let rests: Vec<Duration> = found_nothing.take(9).collect();
+        assert_eq!(rests[0], LOOK_SOON, "whatever it was before");
+        assert!(rests.is_sorted());
+        assert_eq!(rests[1], LOOK_SOON * 2);
+        assert_eq!(rests[8], LOOK_EVERY, "at rest");
+    }
 }

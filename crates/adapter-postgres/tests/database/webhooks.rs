@@ -231,6 +231,26 @@ async fn a_claim_costs_the_same_however_much_was_delivered() {
     assert_eq!(scene.stores.deliveries().list(&newest).await.unwrap().len(), 1);
 }
 
+/// Two that choose at the same moment: neither takes away what it has no place for, and neither goes away empty.
+#[tokio::test]
+async fn who_chooses_beside_another_is_given_something_of_another_endpoint() {
+    let scene = Scene::new().await;
+    let (first, second) = (added(&scene).await, added(&scene).await);
+    scene.citizen("ana@example.org").await;
+    fan_out(&scene.stores, scene.clock.now()).await;
+    let worker = scene.database.worker_url();
+    let (one, other) = (scene.database.raw(&worker).await, scene.database.raw(&worker).await);
+    let claim = "SELECT endpoint_id::text FROM claim_deliveries('2026-01-02', '2026-01-02 00:01', 4, 1)";
+    one.batch_execute("BEGIN").await.unwrap();
+    let mut told = texts(&one, claim).await;
+    told.extend(texts(&other, claim).await);
+    one.batch_execute("COMMIT").await.unwrap();
+    told.sort_unstable();
+    let mut both = [first.to_string(), second.to_string()];
+    both.sort_unstable();
+    assert_eq!(told, both);
+}
+
 /// Everything at once, on few endpoints: nothing waits in a circle, nothing is lost or done twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_at_the_same_moment_nothing_is_refused_or_lost() {

@@ -160,6 +160,7 @@ suite!(
     what_is_under_way_to_one_endpoint_is_bounded,
     of_simultaneous_claims_none_exceeds_the_bound,
     where_not_all_fit_each_endpoint_gets_its_share,
+    an_endpoint_that_is_given_all_it_may_keeps_no_other_waiting,
     the_longest_due_are_taken_first,
     what_is_claimed_is_the_event_and_the_endpoint,
     a_retry_is_due_at_its_moment,

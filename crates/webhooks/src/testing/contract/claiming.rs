@@ -119,6 +119,20 @@ pub async fn where_not_all_fit_each_endpoint_gets_its_share(fixture: &impl Webho
     assert_eq!((of(busy.id), of(quiet.id)), (3, 1));
 }
 
+/// However long its queue: what it has no place for keeps nobody's place.
+pub async fn an_endpoint_that_is_given_all_it_may_keeps_no_other_waiting(fixture: &impl WebhookFixture) {
+    let world = World::new();
+    let (busy, quiet) = (world.added(fixture, &[OPENED]).await, world.added(fixture, &[PAID]).await);
+    world.told(fixture, OPENED, 3).await;
+    world.told(fixture, PAID, 1).await;
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        let due = fixture.deliveries().claim(world.now(), world.until(), 1, limit(1)).await.expect("claimed");
+        given.extend(due.iter().map(|due| due.claim.endpoint_id));
+    }
+    assert_eq!(given, [busy.id, quiet.id]);
+}
+
 /// By the moment at which they became due.
 pub async fn the_longest_due_are_taken_first(fixture: &impl WebhookFixture) {
     let world = World::new();
