@@ -28,7 +28,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) options: &'a Options,
     pub(crate) world: &'a World,
     pub(crate) database: Database,
-    pub(crate) service: Service,
+    /// The office that the calls go to, until it is closed.
+    service: Option<Service>,
     /// Who reads: each has a hundred tickets, and it stays at that.
     pub(crate) readers: Vec<Citizen>,
     /// Who opens tickets, and pays for them.
@@ -64,11 +65,13 @@ impl<'a> Bench<'a> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let database = world.database(DATABASE).await?;
         let service = world.serve(&database)?;
+        let address = service.address;
         let client = world.superuser(DATABASE).await?;
-        let mut readers = people::settle(service.address, &client, Crowd::USUAL).await?;
+        let mut readers = people::settle(address, &client, Crowd::USUAL).await?;
         let openers = readers.split_off(readers.len() / 2);
         let wrk = Wrk::new(world.directory(), cores)?;
         let pgbench = Pgbench::new(world.directory(), cores);
+        let service = Some(service);
         Ok(Self { options, world, database, service, readers, openers, wrk, pgbench, cores, progress })
     }
 
@@ -89,10 +92,20 @@ impl<'a> Bench<'a> {
         Results::begun(SystemClock.now(), machine, conditions)
     }
 
-    /// Stops the service.
-    pub(crate) fn end(self) -> Result<(), BoxError> {
+    /// Closes the office and the progress bar.
+    pub(crate) fn end(mut self) -> Result<(), BoxError> {
         self.progress.finish_and_clear();
-        self.service.stop()
+        self.close()
+    }
+
+    /// Stops the service, which otherwise goes on watching what was opened, beside whatever is measured after it.
+    pub(crate) fn close(&mut self) -> Result<(), BoxError> {
+        self.service.take().map_or(Ok(()), Service::stop)
+    }
+
+    /// The service that the calls go to.
+    pub(crate) fn service(&self) -> Result<&Service, BoxError> {
+        self.service.as_ref().ok_or_else(|| "the office is closed".into())
     }
 
     /// How long one measurement takes.
@@ -112,7 +125,7 @@ impl<'a> Bench<'a> {
 
     /// Loads the service.
     pub(crate) fn play(&self, name: &str, requests: &[Request], play: Play) -> Result<Seen, BoxError> {
-        self.wrk.play(name, self.service.address, requests, play)
+        self.wrk.play(name, self.service()?.address, requests, play)
     }
 
     /// Measures a call and its limit in turns, at each number of connections: what disturbs the machine then disturbs
@@ -147,7 +160,7 @@ impl<'a> Bench<'a> {
     ) -> Result<(Seen, Cost), BoxError> {
         let spent = || {
             Ok::<_, BoxError>((
-                proc::cpu(self.service.pid())?,
+                proc::cpu(self.service()?.pid())?,
                 proc::cpu_with_children(self.database.postmaster)?,
             ))
         };
@@ -165,7 +178,7 @@ impl<'a> Bench<'a> {
 
     /// Memory of the service that is resident now, in megabytes.
     pub(crate) fn resident(&self) -> Result<f64, BoxError> {
-        Ok(proc::memory(self.service.pid())?.resident)
+        Ok(proc::memory(self.service()?.pid())?.resident)
     }
 
     /// The rate of a bare handler, and the processor time of one of its answers, the load tool's included.

@@ -78,9 +78,9 @@ fn measure() -> Result<(), BoxError> {
 }
 
 async fn measure_in(world: &World, options: &Options) -> Result<Results, BoxError> {
-    let bench = Bench::prepare(options, world).await?;
+    let mut bench = Bench::prepare(options, world).await?;
     let mut results = bench.begin().await?;
-    scenarios::run(&bench, &mut results).await?;
+    scenarios::run(&mut bench, &mut results).await?;
     bench.end()?;
     Ok(results)
 }

@@ -26,6 +26,8 @@ use crate::results::Results;
 
 /// Those that are rows of the table.
 const CALLS: [&str; 6] = ["operations", "login", "get", "list", "open", "confirm"];
+/// Besides the calls, those that ask the one office; every other opens one of its own.
+const OF_THE_OFFICE: [&str; 2] = ["memory", "storm"];
 /// All, in their order. Those that open tickets come after those that read: what was opened is watched for minutes, and the
 /// watcher's work would be counted as theirs.
 pub(crate) const NAMES: [&str; 16] = [
@@ -62,8 +64,12 @@ pub(crate) fn steps(options: &Options) -> u64 {
 }
 
 /// Runs what was asked for, in the order of the table.
-pub(crate) async fn run(bench: &Bench<'_>, results: &mut Results) -> Result<(), BoxError> {
-    for name in NAMES.iter().filter(|name| bench.options.wants(name)) {
+pub(crate) async fn run(bench: &mut Bench<'_>, results: &mut Results) -> Result<(), BoxError> {
+    let options = bench.options;
+    for name in NAMES.iter().filter(|name| options.wants(name)) {
+        if !CALLS.contains(name) && !OF_THE_OFFICE.contains(name) {
+            bench.close()?;
+        }
         match *name {
             "operations" => results.add(operations::run(bench).await?),
             "login" => results.add(accounts::login(bench).await?),

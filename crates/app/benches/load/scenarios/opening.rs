@@ -23,7 +23,7 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
     let requests: Vec<Request> =
         bench.openers.iter().map(|citizen| people::order_request(&citizen.token)).collect();
     let first = requests.first().ok_or("there are no citizens")?;
-    let answer = http::ask(bench.service.address, first)?;
+    let answer = http::ask(bench.service()?.address, first)?;
     let bare = Bare::start(bench.world.directory(), &answer)?;
     let statements = open_statements(bench).await?;
     let pair = Pair {

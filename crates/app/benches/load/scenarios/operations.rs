@@ -14,7 +14,7 @@ pub(crate) const PATH: &str = "/api/v1/operations";
 
 pub(crate) async fn run(bench: &Bench<'_>) -> Result<Vec<Row>, BoxError> {
     let request = Request::get(PATH, "");
-    let answer = http::ask(bench.service.address, &request)?;
+    let answer = http::ask(bench.service()?.address, &request)?;
     let bare = Bare::start(bench.world.directory(), &answer)?;
     let requests = [request];
     let pair = Pair {

@@ -8,7 +8,7 @@ use crate::results::{Bound, Figure, median};
 
 /// What is resident after all that was played so far, 64 connections among it.
 pub(crate) fn memory(bench: &Bench<'_>) -> Result<Figure, BoxError> {
-    let memory = proc::memory(bench.service.pid())?;
+    let memory = proc::memory(bench.service()?.pid())?;
     bench.step();
     Ok(Figure {
         what: "resident memory after the load at 64 connections".to_owned(),
