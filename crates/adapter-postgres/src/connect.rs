@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
@@ -47,6 +48,10 @@ impl PgOptions {
         Parts::of(url.expose_secret())?.config().map(drop)
     }
 }
+
+/// The driver waits for two hours, by which time a firewall has forgotten a connection that rests in its pool, and whoever
+/// takes it waits for an answer that never comes.
+const KEEPALIVES_IDLE: Duration = Duration::from_mins(1);
 
 /// The half of a connection that somebody has to drive.
 type BareConnection = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
@@ -188,14 +193,19 @@ impl Parts {
 
     /// The driver's view of it. Of the driver's refusal only the name of a parameter is repeated.
     fn config(&self) -> Result<Config, ConnectError> {
-        self.url.expose_secret().parse().map_err(|refusal: tokio_postgres::Error| {
+        let url = self.url.expose_secret();
+        let mut config: Config = url.parse().map_err(|refusal: tokio_postgres::Error| {
             let cause = std::error::Error::source(&refusal).map(ToString::to_string).unwrap_or_default();
             let named = PARAMETERS.iter().find(|name| cause.contains(&format!("`{name}`")));
             ConnectError::Url(named.map_or_else(
                 || "cannot be read; it is like postgresql://user:password@host:5432/database".to_owned(),
                 |name| format!("has an invalid {name}"),
             ))
-        })
+        })?;
+        if !url.contains("keepalives_idle=") {
+            config.keepalives_idle(KEEPALIVES_IDLE);
+        }
+        Ok(config)
     }
 }
 
@@ -216,6 +226,13 @@ mod tests {
         assert_eq!(full.root_certificates, Some(PathBuf::from("/ca.pem")));
         assert_eq!(parts("postgresql:///d?sslmode=disable").url.expose_secret(), "postgresql:///d");
         assert_eq!(parts("postgresql:///d").ssl_mode, SslMode::Prefer);
+    }
+
+    #[test]
+    fn a_connection_that_rests_is_kept_alive() {
+        let idle = |url: &str| parts(url).config().unwrap().get_keepalives_idle();
+        assert_eq!(idle("postgres://u@h/d"), KEEPALIVES_IDLE);
+        assert_eq!(idle("postgres://u@h/d?keepalives_idle=7"), Duration::from_secs(7));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{PoolConfig, Timeouts};
+use deadpool::managed::{PoolConfig, QueueMode, Timeouts};
 use diesel::{ConnectionError, ConnectionResult, QueryResult};
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
@@ -56,6 +56,8 @@ impl PgPool {
         // The text of the connection stays in the connector.
         let manager = AsyncDieselConnectionManager::new_with_config("", manager);
         let mut config = PoolConfig::new(size.max(1));
+        // The one that was used last: what it needs lies in the processors' caches, on both sides.
+        config.queue_mode = QueueMode::Lifo;
         config.timeouts = Timeouts {
             wait: Some(options.wait_timeout),
             create: Some(options.connect_timeout),
