@@ -150,6 +150,7 @@ struct Parts {
     url: SecretString,
     ssl_mode: SslMode,
     root_certificates: Option<PathBuf>,
+    says_keepalives_idle: bool,
 }
 
 impl Parts {
@@ -166,6 +167,7 @@ impl Parts {
             ));
         }
         let (mut ssl_mode, mut root_certificates, mut kept) = (SslMode::Prefer, None, Vec::new());
+        let mut says_keepalives_idle = false;
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = url::form_urlencoded::parse(pair.as_bytes())
                 .next()
@@ -177,7 +179,10 @@ impl Parts {
                     ))?;
                 }
                 "sslrootcert" => root_certificates = Some(PathBuf::from(&*value)),
-                known if PARAMETERS.contains(&known) => kept.push(pair),
+                known if PARAMETERS.contains(&known) => {
+                    says_keepalives_idle |= known == "keepalives_idle";
+                    kept.push(pair);
+                }
                 unknown => {
                     let parameters = PARAMETERS.join(", ");
                     return Err(ConnectError::Url(format!(
@@ -188,21 +193,21 @@ impl Parts {
         }
         let separator = if kept.is_empty() { "" } else { "?" };
         let url = format!("{base}{separator}{}", kept.join("&"));
-        Ok(Self { url: url.into(), ssl_mode, root_certificates })
+        Ok(Self { url: url.into(), ssl_mode, root_certificates, says_keepalives_idle })
     }
 
     /// The driver's view of it. Of the driver's refusal only the name of a parameter is repeated.
     fn config(&self) -> Result<Config, ConnectError> {
-        let url = self.url.expose_secret();
-        let mut config: Config = url.parse().map_err(|refusal: tokio_postgres::Error| {
-            let cause = std::error::Error::source(&refusal).map(ToString::to_string).unwrap_or_default();
-            let named = PARAMETERS.iter().find(|name| cause.contains(&format!("`{name}`")));
-            ConnectError::Url(named.map_or_else(
-                || "cannot be read; it is like postgresql://user:password@host:5432/database".to_owned(),
-                |name| format!("has an invalid {name}"),
-            ))
-        })?;
-        if !url.contains("keepalives_idle=") {
+        let mut config: Config =
+            self.url.expose_secret().parse().map_err(|refusal: tokio_postgres::Error| {
+                let cause = std::error::Error::source(&refusal).map(ToString::to_string).unwrap_or_default();
+                let named = PARAMETERS.iter().find(|name| cause.contains(&format!("`{name}`")));
+                ConnectError::Url(named.map_or_else(
+                    || "cannot be read; it is like postgresql://user:password@host:5432/database".to_owned(),
+                    |name| format!("has an invalid {name}"),
+                ))
+            })?;
+        if !self.says_keepalives_idle {
             config.keepalives_idle(KEEPALIVES_IDLE);
         }
         Ok(config)
@@ -232,6 +237,7 @@ mod tests {
     fn a_connection_that_rests_is_kept_alive() {
         let idle = |url: &str| parts(url).config().unwrap().get_keepalives_idle();
         assert_eq!(idle("postgres://u@h/d"), KEEPALIVES_IDLE);
+        assert_eq!(idle("postgres://u:keepalives_idle=1@h/d"), KEEPALIVES_IDLE);
         assert_eq!(idle("postgres://u@h/d?keepalives_idle=7"), Duration::from_secs(7));
     }
 

@@ -126,29 +126,31 @@ impl Messenger {
             while let Some(ended) = at_work.try_join_next() {
                 ended_well(ended);
             }
-            rest = rest_after(rest, self.begin(&mut at_work).await);
+            rest = self.begin(&mut at_work).await.map_or(LOOK_EVERY, |found| rest_after(rest, found));
         }
         let remaining = async { while at_work.join_next().await.is_some() {} };
         // Whoever has not ended is cut off; its lease runs out.
         let _ = tokio::time::timeout(END_WITHIN, remaining).await;
     }
 
-    /// Begins with as many attempts as there are places; says how many.
-    async fn begin(&self, at_work: &mut JoinSet<()>) -> usize {
+    /// Begins with as many attempts as there are places, and says with how many; `None` when storage does not do its part.
+    async fn begin(&self, at_work: &mut JoinSet<()>) -> Option<usize> {
         let free = AT_ONCE.saturating_sub(at_work.len());
         let Ok(limit) = u16::try_from(free).map_err(drop).and_then(|free| Limit::try_new(free).map_err(drop))
         else {
-            return 0;
+            return Some(0);
         };
-        let claimed = self.webhooks.claim(limit).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "deliveries could not be claimed; it will be tried again");
-            Vec::new()
-        });
+        let claimed = self.webhooks.claim(limit).await;
+        let claimed = claimed
+            .inspect_err(|error| {
+                tracing::warn!(%error, "deliveries could not be claimed; it will be tried again");
+            })
+            .ok()?;
         let begun = claimed.len();
         for due in claimed {
             at_work.spawn(deliver(Arc::clone(&self.webhooks), due));
         }
-        begun
+        Some(begun)
     }
 
     /// Puts how things stand into the metrics.
@@ -228,17 +230,5 @@ fn tell(claim: &Claim, fate: &Fate) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_looks_again_soon_and_then_less_and_less() {
-        let found_nothing =
-            std::iter::successors(Some(rest_after(LOOK_EVERY, 1)), |rest| Some(rest_after(*rest, 0)));
-        let rests: Vec<Duration> = found_nothing.take(9).collect();
-        assert_eq!(rests[0], LOOK_SOON, "whatever it was before");
-        assert!(rests.is_sorted());
-        assert_eq!(rests[1], LOOK_SOON * 2);
-        assert_eq!(rests[8], LOOK_EVERY, "at rest");
-    }
-}
+#[path = "telling_tests.rs"]
+mod tests;

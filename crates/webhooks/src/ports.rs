@@ -66,8 +66,9 @@ pub trait DeliveryStore: Send + Sync {
     async fn fan_out(&self, now: Timestamp, limit: Limit) -> Result<FannedOut, StoreError>;
 
     /// Takes deliveries that are due, those that waited longest first, but no more than `per_endpoint` may be under way to
-    /// one endpoint at a time, whoever took them, and where not all can be taken, each endpoint gets its share. Each
-    /// is leased until `leased_until`, its attempt is counted, and no other call gets it before that.
+    /// one endpoint at a time, whoever took them, and where not all can be taken, each endpoint gets its share, in which
+    /// what is under way to it counts. Each is leased until `leased_until`, its attempt is counted, and no other call gets it
+    /// before that.
     async fn claim(
         &self,
         now: Timestamp,

@@ -161,6 +161,7 @@ suite!(
     of_simultaneous_claims_none_exceeds_the_bound,
     where_not_all_fit_each_endpoint_gets_its_share,
     an_endpoint_that_is_given_all_it_may_keeps_no_other_waiting,
+    a_free_place_goes_to_whom_least_is_under_way,
     the_longest_due_are_taken_first,
     what_is_claimed_is_the_event_and_the_endpoint,
     a_retry_is_due_at_its_moment,

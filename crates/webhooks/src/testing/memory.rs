@@ -185,7 +185,8 @@ impl DeliveryStore for MemoryWebhooks {
                 .collect();
             waiting.sort();
             let room = usize::from(per_endpoint).saturating_sub(under_way);
-            due.extend(waiting.into_iter().take(room).enumerate().map(|(place, (at, key))| (place, at, key)));
+            let places = under_way..;
+            due.extend(places.zip(waiting.into_iter().take(room)).map(|(place, (at, key))| (place, at, key)));
         }
         due.sort();
         due.truncate(limit.get().into());

@@ -26,7 +26,7 @@ use crate::results::Results;
 
 /// Those that are rows of the table.
 const CALLS: [&str; 6] = ["operations", "login", "get", "list", "open", "confirm"];
-/// Besides the calls, those that ask the one office; every other opens one of its own.
+/// Besides the calls, those that ask the one office; no other needs it.
 const OF_THE_OFFICE: [&str; 2] = ["memory", "storm"];
 /// All, in their order. Those that open tickets come after those that read: what was opened is watched for minutes, and the
 /// watcher's work would be counted as theirs.

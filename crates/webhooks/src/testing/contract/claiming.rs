@@ -133,6 +133,21 @@ pub async fn an_endpoint_that_is_given_all_it_may_keeps_no_other_waiting(fixture
     assert_eq!(given, [busy.id, quiet.id]);
 }
 
+/// Also where places become free one by one: it is not the longest queue that gets each of them.
+pub async fn a_free_place_goes_to_whom_least_is_under_way(fixture: &impl WebhookFixture) {
+    let world = World::new();
+    let (busy, quiet) = (world.added(fixture, &[OPENED]).await, world.added(fixture, &[PAID]).await);
+    world.told(fixture, OPENED, 4).await;
+    world.told(fixture, PAID, 2).await;
+    let mut given = Vec::new();
+    for _ in 0..5 {
+        let due =
+            fixture.deliveries().claim(world.now(), world.until(), MANY, limit(1)).await.expect("claimed");
+        given.extend(due.iter().map(|due| due.claim.endpoint_id));
+    }
+    assert_eq!(given, [busy.id, quiet.id, busy.id, quiet.id, busy.id]);
+}
+
 /// By the moment at which they became due.
 pub async fn the_longest_due_are_taken_first(fixture: &impl WebhookFixture) {
     let world = World::new();
