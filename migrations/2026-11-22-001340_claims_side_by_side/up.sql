@@ -1,6 +1,10 @@
--- A claim held every endpoint while it chose, and skipped those that another claim held: of two processes that chose at the
--- same moment one went away empty. Now it holds those that it can be given something of, and no more of them than it has
--- places; the other finds the next ones.
+-- Whom a claim holds, and whom it serves.
+-- It held every endpoint while it chose, and skipped those that another claim held: of two processes that chose at the same
+-- moment one went away empty. Now it holds those that it can be given something of, and no more of them than it has places:
+-- the other finds the next ones, where there are more.
+-- "Everybody's first, then everybody's second" held within one claim. But whoever is busy claims for one place at a time, as
+-- it becomes free, and then it was the longest queue that got it: a few endpoints that answer nothing, each with a day's events
+-- waiting, kept those that answer from theirs. What is under way counts now: a free place goes to whom least is under way.
 
 CREATE OR REPLACE FUNCTION claim_deliveries(p_now timestamptz, p_leased_until timestamptz, p_per_endpoint bigint, p_limit bigint)
 RETURNS TABLE (
@@ -19,6 +23,10 @@ BEGIN
         SELECT w.id
         FROM webhook_endpoints w
         CROSS JOIN LATERAL (
+            SELECT count(*) AS deliveries
+            FROM webhook_deliveries u WHERE u.endpoint_id = w.id AND u.leased_until > p_now
+        ) under_way
+        CROSS JOIN LATERAL (
             SELECT q.next_at
             FROM webhook_deliveries q
             WHERE q.endpoint_id = w.id AND q.state = 'pending' AND q.next_at <= p_now
@@ -26,10 +34,8 @@ BEGIN
             ORDER BY q.next_at
             LIMIT 1
         ) oldest
-        WHERE w.disabled_at IS NULL AND p_per_endpoint > (
-            SELECT count(*) FROM webhook_deliveries u WHERE u.endpoint_id = w.id AND u.leased_until > p_now
-        )
-        ORDER BY oldest.next_at
+        WHERE w.disabled_at IS NULL AND under_way.deliveries < p_per_endpoint
+        ORDER BY under_way.deliveries, oldest.next_at
         LIMIT p_limit
         FOR NO KEY UPDATE OF w SKIP LOCKED
     ) e;
@@ -38,11 +44,11 @@ BEGIN
     END IF;
     RETURN QUERY
     WITH due AS MATERIALIZED (
-        SELECT d.event_id, d.endpoint_id, d.next_at
+        SELECT d.event_id, d.endpoint_id, d.next_at, r.under_way
         FROM (
-            SELECT e.id, p_per_endpoint - (
+            SELECT e.id, (
                 SELECT count(*) FROM webhook_deliveries u WHERE u.endpoint_id = e.id AND u.leased_until > p_now
-            ) AS room
+            ) AS under_way
             FROM unnest(mine) AS e (id)
         ) r
         CROSS JOIN LATERAL (
@@ -51,14 +57,15 @@ BEGIN
             WHERE q.endpoint_id = r.id AND q.state = 'pending' AND q.next_at <= p_now
                 AND (q.leased_until IS NULL OR q.leased_until <= p_now)
             ORDER BY q.next_at, q.event_id
-            LIMIT greatest(r.room, 0)
+            LIMIT greatest(p_per_endpoint - r.under_way, 0)
             FOR NO KEY UPDATE SKIP LOCKED
         ) d
     ), shared AS (
-        -- Everybody's first, then everybody's second, and so on.
+        -- Everybody's first, then everybody's second, and so on; what is under way counts.
         SELECT d.event_id, d.endpoint_id, d.next_at
         FROM due d
-        ORDER BY row_number() OVER (PARTITION BY d.endpoint_id ORDER BY d.next_at, d.event_id), d.next_at
+        ORDER BY
+            d.under_way + row_number() OVER (PARTITION BY d.endpoint_id ORDER BY d.next_at, d.event_id), d.next_at
         LIMIT p_limit
     ), leased AS (
         UPDATE webhook_deliveries q SET leased_until = p_leased_until, attempts = q.attempts + 1
