@@ -11,7 +11,8 @@ use crate::scene::Scene;
 /// Within this a call comes to its end.
 pub(crate) const SOON: Duration = Duration::from_secs(4);
 
-/// Until so many sessions of this database wait for a lock; returns their process ids.
+/// Until so many sessions of this database wait for a lock; returns their process ids. The server tells nobody when one begins
+/// to wait, so it is asked again and again.
 pub(crate) async fn stopped(scene: &Scene, observer: &Client, sessions: usize) -> Vec<i32> {
     let waiting = format!(
         "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
